@@ -1,0 +1,123 @@
+//! The one place where a bare record becomes a complete one.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+
+use crate::failure::{FRAME_ORDER, Kind, Phase, Record, SCHEMA};
+use crate::source::SourceText;
+use crate::{culprit, fingerprint, metrics, redact, source};
+
+/// What the side that saw the failure knows about it.
+#[derive(Clone, Debug, Default)]
+pub struct Completion {
+    /// When the failure was seen, in milliseconds since 1970; absent where an old text is read, whose record then has
+    /// no time but its own and no metrics.
+    pub seen_ms: Option<i64>,
+    /// Where the failure happened, in words that every witness of it knows; see [`crate::fingerprint`].
+    pub origin: String,
+    /// The function's name.
+    pub function_name: Option<String>,
+    /// The function's version.
+    pub function_version: Option<String>,
+    /// The invocation, for a record that does not name it.
+    pub request_id: Option<String>,
+    /// The invocation's X-Ray header.
+    pub trace_id: Option<String>,
+    /// Whether the invocation was the environment's first.
+    pub cold_start: Option<bool>,
+    /// The phase in which it happened.
+    pub phase: Option<Phase>,
+    /// The machine, outside Lambda.
+    pub host: Option<Map<String, Value>>,
+}
+
+/// Completes a record: context, source text, culprit, redaction, fingerprint, id and metrics, in this order.
+///
+/// What the record already says is kept. Native frames must have been symbolized before, since culprit and
+/// fingerprint depend on their names.
+pub fn complete(record: &mut Record, with: &Completion, source_text: &mut dyn SourceText) {
+    fill_context(record, with);
+    source::fill(record, source_text);
+    if record.kind == Some(Kind::Panic) {
+        culprit::trim_panic_machinery(record);
+    }
+    culprit::find(record);
+    redact::record(record);
+    fingerprint::set(record);
+    if record.id.is_none() {
+        fingerprint::set_id(record, &with.origin);
+    }
+    if let (None, Some(seen_ms)) = (&record.aws, with.seen_ms) {
+        metrics::add(record, seen_ms);
+    }
+}
+
+fn fill_context(record: &mut Record, with: &Completion) {
+    fn fill<T: Clone>(member: &mut Option<T>, value: &Option<T>) {
+        if member.is_none() {
+            member.clone_from(value);
+        }
+    }
+    fill(&mut record.function_name, &with.function_name);
+    fill(&mut record.function_version, &with.function_version);
+    fill(&mut record.request_id, &with.request_id);
+    fill(&mut record.trace_id, &with.trace_id);
+    fill(&mut record.cold_start, &with.cold_start);
+    fill(&mut record.phase, &with.phase);
+    fill(&mut record.host, &with.host);
+    let raised = if record.phase == Some(Phase::Init) { Kind::Init } else { Kind::Exception };
+    fill(&mut record.kind, &Some(raised));
+    fill(&mut record.timestamp, &with.seen_ms.map(rfc3339));
+    record.frame_order = Some(FRAME_ORDER.to_owned());
+    record.schema = Some(SCHEMA);
+}
+
+/// A time in milliseconds since 1970 as RFC 3339 in UTC; times before 1970 or beyond year 9999 become its ends.
+#[must_use]
+pub fn rfc3339(time_ms: i64) -> String {
+    /// The last millisecond of year 9999.
+    const LAST_MS: u64 = 253_402_300_799_999;
+    let time = UNIX_EPOCH + Duration::from_millis(u64::try_from(time_ms).unwrap_or(0).min(LAST_MS));
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+/// The time that an RFC 3339 text names, in milliseconds since 1970.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    let time = humantime::parse_rfc3339_weak(text).ok()?;
+    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::NoSource;
+
+    #[test]
+    fn times_are_printed_as_lambda_prints_them() {
+        assert_eq!(rfc3339(1_795_419_012_532), "2026-11-23T07:30:12.532Z");
+        assert_eq!(parse_rfc3339("2026-11-23T07:30:12.532Z"), Some(1_795_419_012_532));
+        assert_eq!(rfc3339(-1), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(i64::MAX), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn completing_twice_changes_nothing() {
+        let mut record: Record = serde_json::from_str(
+            r#"{"errorMessage":"Bearer abcdefghijklmnopqrstuvwxyz","stackTrace":[["/var/task/a.py",1,"f",null]],"errorType":"E"}"#,
+        )
+        .unwrap();
+        let with = Completion {
+            function_name: Some("f".into()),
+            seen_ms: Some(1),
+            origin: "o".into(),
+            ..Completion::default()
+        };
+        complete(&mut record, &with, &mut NoSource);
+        let once = record.clone();
+        complete(&mut record, &Completion { seen_ms: Some(2), ..with }, &mut NoSource);
+        assert_eq!(record, once);
+        assert_eq!(record.redacted["bearer"], 1);
+    }
+}

@@ -1,0 +1,31 @@
+//! The failure record: what it is, how it is read from what runtimes write, and how it becomes a line of JSON in
+//! a batch that CloudWatch Logs accepts.
+//!
+//! Everything here is a function of its arguments. There is no file, no network, no clock and no randomness:
+//! `now` is an argument, source text comes through [`SourceText`], and what to do after a failed request is a
+//! decision of [`retry`] that somebody else carries out. So what is tested here offline is what runs in Lambda.
+//!
+//! Modules stand in the order in which a failure meets them:
+//!
+//! 1. [`failure`]: the record and its parts.
+//! 2. [`normalize`]: posted bodies, printed traces and native reports become records.
+//! 3. [`source`], [`culprit`], [`redact`], [`fingerprint`], [`metrics`]: what completes a record, joined by [`complete()`].
+//! 4. [`render`]: one line of JSON, bounded.
+//! 5. [`batch`], [`retry`]: the lines on their way to CloudWatch.
+
+pub mod text;
+pub mod failure;
+pub mod normalize;
+pub mod source;
+pub mod culprit;
+pub mod redact;
+pub mod fingerprint;
+pub mod metrics;
+pub mod complete;
+pub mod render;
+pub mod batch;
+pub mod retry;
+
+pub use complete::{Completion, complete};
+pub use failure::Record;
+pub use source::SourceText;
