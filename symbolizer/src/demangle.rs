@@ -1,0 +1,118 @@
+//! Readable names. Mangled names are programs for an unpacker: a short one can unfold to gigabytes, a deep one
+//! overflow the stack. So each name has a budget, and one that exceeds it is shown as it is.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+/// Bytes of one name, mangled or not. Template-heavy C++ reaches some ten thousand.
+pub(crate) const NAME_BYTES_MAX: usize = 1 << 16;
+
+/// The readable form of `name`: without the hash for Rust (both schemes), with parameters for C++, and
+/// the name itself if it is not mangled, will not demangle, or would become longer than [`NAME_BYTES_MAX`].
+pub(crate) fn demangle(name: &str) -> Cow<'_, str> {
+    let core = without_suffix(name);
+    let readable = if core.len() > NAME_BYTES_MAX || !is_mangled(core) {
+        None
+    } else if is_rust(core) {
+        rust(core)
+    } else {
+        cplusplus(core)
+    };
+    readable.map_or(Cow::Borrowed(name), Cow::Owned)
+}
+
+/// Whether a compiler made this name out of a path and types.
+pub(crate) fn is_mangled(name: &str) -> bool {
+    name.starts_with("_Z") || name.starts_with("_R")
+}
+
+/// The name without what compilers append when they clone or split a function: `.cold`, `.constprop.0`,
+/// `.llvm.1234`. Legacy Rust names may have dots inside, so they end behind their hash.
+fn without_suffix(name: &str) -> &str {
+    let end = legacy_rust_end(name).or_else(|| is_mangled(name).then(|| name.find('.')).flatten());
+    end.map_or(name, |end| &name[..end])
+}
+
+fn is_rust(name: &str) -> bool {
+    name.starts_with("_R") || legacy_rust_end(name).is_some()
+}
+
+/// Where a legacy Rust name ends: it is an Itanium name whose last part is a hash, `17h` and 16 digits, then `E`.
+fn legacy_rust_end(name: &str) -> Option<usize> {
+    const HASH: usize = "17h0123456789abcdefE".len();
+    let start = name.starts_with("_ZN").then(|| name.rfind("17h")).flatten()?;
+    let hash = name.as_bytes().get(start..start + HASH)?;
+    let well_formed = hash[3..HASH - 1].iter().all(u8::is_ascii_hexdigit) && hash[HASH - 1] == b'E';
+    well_formed.then_some(start + HASH)
+}
+
+fn rust(name: &str) -> Option<String> {
+    let demangled = rustc_demangle::try_demangle(name).ok()?;
+    let mut readable = Bounded::default();
+    // The alternate form leaves the hash out.
+    write!(readable, "{demangled:#}").ok()?;
+    Some(readable.text)
+}
+
+fn cplusplus(name: &str) -> Option<String> {
+    // The parser's own default limits of recursion hold.
+    let symbol = cpp_demangle::Symbol::new(name).ok()?;
+    let mut readable = Bounded::default();
+    symbol.structured_demangle(&mut readable, &cpp_demangle::DemangleOptions::new()).ok()?;
+    Some(readable.text)
+}
+
+/// Text that refuses to grow beyond [`NAME_BYTES_MAX`], which stops whoever writes it.
+#[derive(Default)]
+struct Bounded {
+    text: String,
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        if self.text.len() + part.len() > NAME_BYTES_MAX {
+            return Err(fmt::Error);
+        }
+        self.text.push_str(part);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `c++filt` prints them, less the hash of Rust names and `[clone .cold]`.
+    #[test]
+    fn names_of_each_scheme_become_readable() {
+        for (mangled, readable) in [
+            ("_ZN4core3ptr13drop_in_place17h0123456789abcdefE", "core::ptr::drop_in_place"),
+            ("_ZN4core3ptr13drop_in_place17h0123456789abcdefE.llvm.42", "core::ptr::drop_in_place"),
+            ("_RNvCs1234_7mycrate3foo", "mycrate::foo"),
+            ("_ZN5space3fooEibc", "space::foo(int, bool, char)"),
+            ("_Z3fooi.cold", "foo(int)"),
+            ("main", "main"),
+            ("foo.constprop.0", "foo.constprop.0"),
+            ("_Znonsense", "_Znonsense"),
+            ("_Rnonsense", "_Rnonsense"),
+            ("", ""),
+        ] {
+            assert_eq!(demangle(mangled), readable);
+        }
+    }
+
+    #[test]
+    fn a_name_that_would_explode_or_is_too_deep_stays_as_it_is() {
+        // Each parameter's type holds the one before twice: f(A<int, int>, A<A<int, int>, A<int, int> >, ...).
+        let doubling = |levels: usize| {
+            let seq_ids = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ".chars().take(levels);
+            seq_ids.fold("_Z1f1AIiiE".to_owned(), |name, id| name + &format!("S_IS{id}_S{id}_E"))
+        };
+        assert_eq!(demangle(&doubling(1)), "f(A<int, int>, A<A<int, int>, A<int, int> >)");
+        let deep = format!("_Z1f{}i", "P".repeat(50_000));
+        let long = format!("_Z{}{}v", 70_000, "a".repeat(70_000));
+        for name in [doubling(30), deep, long] {
+            assert_eq!(demangle(&name), name);
+        }
+    }
+}
