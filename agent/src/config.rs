@@ -1,0 +1,221 @@
+//! What the agent is told, by flags and by `TRACE_AGENT_<FIELD>`, and what it means.
+//!
+//! [`Settings`] is what was typed; [`Config`] is what it means. A wrong value is a [`Problem`] and leaves the default in
+//! place: the command line refuses to start, the extension says it once and goes on, since an extension that exits
+//! fails the function.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::sink::Destination;
+
+/// The log group of the sidecar unless `TRACE_AGENT_LOG_GROUP` says otherwise.
+pub const LOG_GROUP_DEFAULT: &str = "/trace-agent/failures";
+
+/// What was typed, field by field.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Settings {
+    /// Where records go: auto, cloudwatch, stdout, or file:DIR
+    #[arg(long, env = "TRACE_AGENT_SINK", value_name = "SINK", help_heading = "Shipping")]
+    pub sink: Option<String>,
+    /// The log group that records go to
+    #[arg(long, env = "TRACE_AGENT_LOG_GROUP", value_name = "GROUP", help_heading = "Shipping")]
+    pub log_group: Option<String>,
+    /// The log stream that records go to
+    #[arg(long, env = "TRACE_AGENT_LOG_STREAM", value_name = "STREAM", help_heading = "Shipping")]
+    pub log_stream: Option<String>,
+    /// Read source text below this folder; may be repeated, or a list separated by ':' in the variable
+    #[arg(
+        long,
+        env = "TRACE_AGENT_SOURCE_ROOT",
+        value_name = "DIR",
+        value_delimiter = ':',
+        help_heading = "Names and sources"
+    )]
+    pub source_root: Vec<PathBuf>,
+    /// Look for debug files by build-id below this folder; may be repeated, or a list separated by ':' in the variable
+    #[arg(
+        long,
+        env = "TRACE_AGENT_DEBUG_DIR",
+        value_name = "DIR",
+        value_delimiter = ':',
+        help_heading = "Names and sources"
+    )]
+    pub debug_dir: Vec<PathBuf>,
+}
+
+impl Settings {
+    /// Reads the settings from variables alone, for a process without a command line.
+    #[must_use]
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let list = |name: &str| {
+            let value = variable(name).unwrap_or_default();
+            value.split(':').filter(|part| !part.is_empty()).map(PathBuf::from).collect()
+        };
+        let text = |name: &str| variable(name).filter(|value| !value.is_empty());
+        Self {
+            sink: text("TRACE_AGENT_SINK"),
+            log_group: text("TRACE_AGENT_LOG_GROUP"),
+            log_stream: text("TRACE_AGENT_LOG_STREAM"),
+            source_root: list("TRACE_AGENT_SOURCE_ROOT"),
+            debug_dir: list("TRACE_AGENT_DEBUG_DIR"),
+        }
+    }
+}
+
+/// Which sink records go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkChoice {
+    /// CloudWatch if the log group is known, else standard output.
+    Auto,
+    /// CloudWatch Logs.
+    CloudWatch,
+    /// Standard output.
+    Stdout,
+    /// A directory.
+    File(PathBuf),
+}
+
+impl SinkChoice {
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "cloudwatch" => Some(Self::CloudWatch),
+            "stdout" => Some(Self::Stdout),
+            _ => text
+                .strip_prefix("file:")
+                .filter(|directory| !directory.is_empty())
+                .map(|dir| Self::File(dir.into())),
+        }
+    }
+}
+
+/// What the settings mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where records go.
+    pub sink: SinkChoice,
+    /// The log group, if it was given.
+    pub log_group: Option<String>,
+    /// The log stream, if it was given.
+    pub log_stream: Option<String>,
+    /// The folders below which source text may be read.
+    pub source_roots: Vec<PathBuf>,
+    /// The folders in which debug files are looked for by build-id, the system's own last.
+    pub debug_dirs: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Gives the settings their meaning, and lists what could not be understood. `sink` is the default.
+    #[must_use]
+    pub fn read(settings: &Settings, sink: SinkChoice) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let mut checked =
+            |field: &'static str, value: &Option<String>, fits: fn(&str) -> bool, wanted: &'static str| {
+                let value = value.clone()?;
+                if fits(&value) {
+                    return Some(value);
+                }
+                problems.push(Problem { field, value, wanted });
+                None
+            };
+        let typed = checked(
+            "TRACE_AGENT_SINK",
+            &settings.sink,
+            |text| SinkChoice::read(text).is_some(),
+            "auto, cloudwatch, stdout or file:DIR",
+        );
+        let config = Self {
+            sink: typed.as_deref().and_then(SinkChoice::read).unwrap_or(sink),
+            log_group: checked(
+                "TRACE_AGENT_LOG_GROUP",
+                &settings.log_group,
+                is_group,
+                "1 to 512 letters, digits and . - _ / #, not starting with aws/",
+            ),
+            log_stream: checked(
+                "TRACE_AGENT_LOG_STREAM",
+                &settings.log_stream,
+                is_stream,
+                "1 to 512 characters without ':' and '*'",
+            ),
+            source_roots: settings.source_root.clone(),
+            debug_dirs: settings.debug_dir.clone(),
+        };
+        (config, problems)
+    }
+}
+
+/// Where the sidecar's records go: what was configured, else [`LOG_GROUP_DEFAULT`] and a stream named after the host.
+#[must_use]
+pub fn destination(config: &Config, host: &str) -> Destination {
+    let stream: String =
+        host.chars().map(|c| if matches!(c, ':' | '*') { '-' } else { c }).take(256).collect();
+    Destination {
+        group: config.log_group.clone().unwrap_or_else(|| LOG_GROUP_DEFAULT.to_owned()),
+        stream: config.log_stream.clone().unwrap_or(stream),
+    }
+}
+
+/// A value that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The variable, which names the flag too.
+    pub field: &'static str,
+    /// What it was set to.
+    pub value: String,
+    /// What it could be.
+    pub wanted: &'static str,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {:?}; it must be {}", self.field, self.value, self.wanted)
+    }
+}
+
+/// The names that CreateLogGroup takes.
+fn is_group(name: &str) -> bool {
+    (1..=512).contains(&name.len())
+        && !name.starts_with("aws/")
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_/#".contains(&byte))
+}
+
+/// The names that CreateLogStream takes.
+fn is_stream(name: &str) -> bool {
+    (1..=512).contains(&name.len()) && !name.contains([':', '*'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(sink: &str, group: &str) -> (Config, Vec<Problem>) {
+        let variable = |name: &str| match name {
+            "TRACE_AGENT_SINK" => Some(sink.to_owned()),
+            "TRACE_AGENT_LOG_GROUP" => Some(group.to_owned()),
+            "TRACE_AGENT_SOURCE_ROOT" => Some("/a::/b".to_owned()),
+            _ => None,
+        };
+        Config::read(&Settings::from_variables(variable), SinkChoice::Auto)
+    }
+
+    #[test]
+    fn every_sink_can_be_chosen() {
+        assert_eq!(read("stdout", "").0.sink, SinkChoice::Stdout);
+        assert_eq!(read("file:/tmp/x", "").0.sink, SinkChoice::File("/tmp/x".into()));
+        assert_eq!(read("cloudwatch", "/a/b").0.log_group.as_deref(), Some("/a/b"));
+        assert_eq!(read("", "").0.source_roots, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_said_and_leaves_the_default() {
+        let (config, problems) = read("files:/x", "no spaces allowed");
+        assert_eq!((config.sink, config.log_group), (SinkChoice::Auto, None));
+        assert_eq!(problems.len(), 2);
+        assert_eq!(
+            problems[0].to_string(),
+            "TRACE_AGENT_SINK is \"files:/x\"; it must be auto, cloudwatch, stdout or file:DIR"
+        );
+    }
+}

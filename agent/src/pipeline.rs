@@ -1,0 +1,47 @@
+//! The middle of every road: a bare record in, a line for the sink out.
+
+use trace_record::batch::{EVENT_AGE_MS_MAX, EVENT_AHEAD_MS_MAX, Event};
+use trace_record::{Completion, Record, complete, render};
+
+use crate::symbolize::Symbolizer;
+
+/// How far from the service's own bounds an event's time stays: it may wait, and clocks differ.
+const MARGIN_MS: i64 = 60 * 60 * 1_000;
+
+/// Names the record's frames and completes it.
+pub fn finish(record: &mut Record, completion: &Completion, symbolizer: &mut Symbolizer) {
+    symbolizer.name(record);
+    complete(record, completion, symbolizer.sources());
+}
+
+/// Renders a complete record as an event of at most `line_bytes_max` bytes.
+///
+/// It stands at the record's own time, or at `now_ms` if CloudWatch would refuse that time: the record still says when it
+/// was.
+#[must_use]
+pub fn event(record: &Record, line_bytes_max: usize, now_ms: i64) -> Event {
+    let accepted = (now_ms - EVENT_AGE_MS_MAX + MARGIN_MS)..(now_ms + EVENT_AHEAD_MS_MAX - MARGIN_MS);
+    let own = record.timestamp.as_deref().and_then(trace_record::complete::parse_rfc3339);
+    let timestamp_ms = own.filter(|own| accepted.contains(own)).unwrap_or(now_ms);
+    Event { timestamp_ms, message: render::line(record, line_bytes_max) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_stands_where_cloudwatch_takes_it() {
+        let now_ms = 1_795_419_012_532;
+        let at = |timestamp: &str| {
+            let record = Record { timestamp: Some(timestamp.to_owned()), ..Record::default() };
+            event(&record, 1_000, now_ms).timestamp_ms
+        };
+        assert_eq!(at("2026-11-23T07:30:12.000Z"), 1_795_419_012_000);
+        for refused in
+            ["1970-01-01T00:00:01.000Z", "2026-11-09T07:30:12.000Z", "2026-11-23T09:30:12.000Z", "yesterday"]
+        {
+            assert_eq!(at(refused), now_ms, "{refused}");
+        }
+    }
+}

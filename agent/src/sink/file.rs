@@ -1,0 +1,151 @@
+//! The sink that writes a directory: one NDJSON file for each log group and stream, readable with `less` and `jq`.
+//!
+//! ```text
+//! DIR/+aws+lambda+checkout/trace-agent+2026+11+25.ndjson
+//! ```
+//!
+//! A name keeps its letters, digits and `. _ - $ [ ]`. `/` becomes `+`; every other byte, and a `.` in front, becomes
+//! `%` and two hexadecimal digits. So no name can leave the directory, and no two names meet in one file.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use trace_record::batch::Batch;
+use trace_record::render::CLOUDWATCH_LINE_BYTES_MAX;
+use trace_record::retry::Fault;
+
+use super::{Destination, Error, Put, Receipt, Sink};
+
+/// Writes below one directory.
+#[derive(Debug)]
+pub struct FileSink {
+    directory: PathBuf,
+}
+
+impl FileSink {
+    /// Creates the directory if it is not there, and makes sure that it can be written.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be created or written.
+    pub fn open(directory: &Path) -> io::Result<Self> {
+        let said = |error: io::Error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot write the sink directory {}: {error}", directory.display()),
+            )
+        };
+        create(directory).map_err(said)?;
+        // A probe now is a clear error now, not at the first failure.
+        let probe = directory.join(format!(".probe-{}", std::process::id()));
+        File::create(&probe).map_err(said)?;
+        std::fs::remove_file(&probe).map_err(said)?;
+        Ok(Self { directory: directory.to_owned() })
+    }
+
+    /// The file that holds a stream.
+    #[must_use]
+    pub fn path(&self, to: &Destination) -> PathBuf {
+        self.directory.join(encode(&to.group)).join(format!("{}.ndjson", encode(&to.stream)))
+    }
+
+    fn append(&self, to: &Destination, batch: &Batch) -> io::Result<()> {
+        let path = self.path(to);
+        if let Some(group) = path.parent() {
+            create(group)?;
+        }
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let mut lines = String::new();
+        for event in batch.events() {
+            lines.push_str(&event.message);
+            lines.push('\n');
+        }
+        // Two writers of one stream never mix their lines, and what a full disk took half of is taken back.
+        file.lock()?;
+        let before = file.metadata()?.len();
+        let written = file.write_all(lines.as_bytes()).and_then(|()| file.sync_data());
+        if written.is_err() {
+            file.set_len(before)?;
+        }
+        written
+    }
+}
+
+impl Sink for FileSink {
+    fn name(&self) -> String {
+        format!("file:{}", self.directory.display())
+    }
+
+    fn line_bytes_max(&self) -> usize {
+        CLOUDWATCH_LINE_BYTES_MAX
+    }
+
+    fn put<'a>(&'a mut self, to: &'a Destination, batch: &'a Batch) -> Put<'a> {
+        Box::pin(async move {
+            self.append(to, batch).map_err(|error| Error {
+                fault: Fault::Transient,
+                sink: self.name(),
+                message: format!("cannot append to {}: {error}", self.path(to).display()),
+            })?;
+            Ok(Receipt { stored: batch.events().len(), rejected: Vec::new() })
+        })
+    }
+}
+
+fn create(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+fn encode(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for (index, byte) in name.bytes().enumerate() {
+        match byte {
+            b'/' => encoded.push('+'),
+            b'.' if index == 0 => encoded.push_str("%2e"),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'$' | b'[' | b']' => {
+                encoded.push(char::from(byte));
+            }
+            other => encoded.push_str(&format!("%{other:02x}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trace_record::batch::{Event, batches};
+
+    fn batch(messages: &[&str]) -> Batch {
+        let events = messages.iter().map(|message| Event { timestamp_ms: 0, message: (*message).to_owned() });
+        batches(events.collect(), 0).0.remove(0)
+    }
+
+    #[tokio::test]
+    async fn batches_are_appended_to_the_file_of_their_stream() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut sink = FileSink::open(&directory.path().join("records")).unwrap();
+        let to = Destination { group: "/aws/lambda/f".into(), stream: "2026/[$LATEST]x".into() };
+        sink.put(&to, &batch(&["{\"a\":1}", "{\"a\":2}"])).await.unwrap();
+        sink.put(&to, &batch(&["{\"a\":3}"])).await.unwrap();
+        let path = directory.path().join("records/+aws+lambda+f/2026+[$LATEST]x.ndjson");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_said() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = FileSink::open(&file.path().join("below")).unwrap_err();
+        assert!(error.to_string().contains("cannot write the sink directory"), "{error}");
+    }
+
+    #[test]
+    fn names_neither_escape_nor_meet() {
+        let names = ["..", ".", "a/b", "a+b", "../x", "a%2fb", "a\0b", "ä"];
+        let encoded: std::collections::BTreeSet<String> = names.iter().map(|name| encode(name)).collect();
+        assert_eq!(encoded.len(), names.len());
+        assert!(encoded.iter().all(|name| !name.contains('/') && !name.starts_with('.')), "{encoded:?}");
+    }
+}
