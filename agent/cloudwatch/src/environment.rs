@@ -1,0 +1,128 @@
+//! Region, endpoint and credentials, from where every AWS SDK takes them.
+//!
+//! In a Lambda sandbox, loading reads variables and nothing else. On a host it also reads the profile files and the
+//! system's certificates (for the chain's own clients), and asks the instance metadata service for a region if none is
+//! configured. Credentials are looked for with the first request.
+
+use std::time::Duration;
+
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_sdk_cloudwatchlogs::config::SharedHttpClient;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_types::service_config::ServiceConfigKey;
+
+/// How long one request may take, from looking for credentials to the last byte of the answer. A full batch of 1 MiB
+/// needs a second on a line of 10 Mbit/s; what takes ten times as long is better tried anew. The connection alone may
+/// take 3.1 s, which is the SDK's default.
+pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(10);
+
+/// Where the process runs, which decides where credentials may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// In a Lambda sandbox: variables or the container endpoint. There is no profile to read, and a probe for instance
+    /// metadata would only cost the function time.
+    Lambda,
+    /// Anywhere else: the SDK's default chain of variables, profiles, web identity, container and instance metadata.
+    Host,
+}
+
+/// Why no sink could be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nothing says which region to talk to.
+    #[error(
+        "no AWS region is configured for CloudWatch Logs; set AWS_REGION, or `region` in the profile that AWS_PROFILE names"
+    )]
+    NoRegion,
+}
+
+impl Environment {
+    /// Loads the configuration of a client that tries each request once.
+    pub(crate) async fn load(self) -> Result<SdkConfig, ConnectError> {
+        let http = http_client();
+        let loader = loader(http.clone());
+        let config = match self {
+            Self::Lambda => lambda_only(loader, http).load().await,
+            Self::Host => loader.load().await,
+        };
+        match config.region() {
+            Some(region) if !region.as_ref().is_empty() => Ok(config),
+            _ => Err(ConnectError::NoRegion),
+        }
+    }
+}
+
+/// What holds everywhere: who decides about retries and time, and one TLS stack.
+pub(crate) fn loader(http: SharedHttpClient) -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(REQUEST_MAX).build())
+        // It would give up a slow request in its own time; `REQUEST_MAX` alone decides.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+}
+
+/// The certificates are read when a client is made of it, not here.
+pub(crate) fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::rustls(CryptoMode::Ring)).build_https()
+}
+
+fn lambda_only(loader: ConfigLoader, http: SharedHttpClient) -> ConfigLoader {
+    let provider = ProviderConfig::default().with_http_client(http);
+    let container = EcsCredentialsProvider::builder().configure(&provider).build();
+    let credentials =
+        CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
+            .or_else("Container", container);
+    // An empty text in place of the files: no file at all is not accepted.
+    let no_profile = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "").build();
+    loader
+        .profile_files(no_profile)
+        .region(EnvironmentVariableRegionProvider::new())
+        .credentials_provider(credentials)
+}
+
+/// The endpoint that the configuration puts in place of the region's own: its scheme, host and port. A path, a query or
+/// a user may hold a secret, and is left out.
+pub(crate) fn endpoint(config: &SdkConfig) -> Option<String> {
+    // The same question that the SDK's client asks: AWS_ENDPOINT_URL_CLOUDWATCH_LOGS and the profile's `services` before
+    // AWS_ENDPOINT_URL and the profile's `endpoint_url`.
+    let key = ServiceConfigKey::builder()
+        .service_id("CloudWatch Logs")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
+    let own = config.service_config().and_then(|service| service.load_config(key));
+    own.as_deref().or(config.endpoint_url()).map(origin)
+}
+
+fn origin(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What the variables of a process decide is tested in tests/environment, by processes.
+
+    #[test]
+    fn an_endpoint_is_shown_without_what_may_be_secret() {
+        assert_eq!(origin("http://127.0.0.1:5000"), "http://127.0.0.1:5000");
+        assert_eq!(origin("https://user:word@logs.example:8443/a?token=b#c"), "https://logs.example:8443");
+        assert_eq!(origin("localhost:4566/"), "localhost:4566");
+    }
+}

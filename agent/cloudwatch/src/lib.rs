@@ -1,0 +1,14 @@
+//! The CloudWatch Logs sink; the only crate that names an AWS type.
+//!
+//! [`CloudWatchSink`] sends one batch as one PutLogEvents request and reads the answer. The SDK's own retries are off:
+//! when and how often to try again is decided once, for every sink, by `trace_record::retry`, which needs to know what
+//! a failure means. Saying that is the larger half of this crate.
+
+mod environment;
+mod fault;
+mod sink;
+#[cfg(test)]
+mod stand_in;
+
+pub use environment::{ConnectError, Environment};
+pub use sink::CloudWatchSink;

@@ -1,0 +1,521 @@
+//! One batch, one PutLogEvents.
+//!
+//! A log group or stream that is missing is created when, and only when, the service says so. Nothing about them is
+//! remembered: the answer to each request is the only truth, so a stream that somebody deletes under the sink comes
+//! back with the next batch, and the lists of what exists, whose quotas are small, are never asked for.
+
+use aws_config::SdkConfig;
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudwatchlogs::operation::put_log_events::{PutLogEventsError, PutLogEventsOutput};
+use aws_sdk_cloudwatchlogs::types::{InputLogEvent, RejectedLogEventsInfo};
+use trace_agent_core::sink::{Destination, Error, Put, Receipt, Rejection, Sink};
+use trace_record::batch::Batch;
+use trace_record::render::CLOUDWATCH_LINE_BYTES_MAX;
+use trace_record::retry::Fault;
+
+use crate::environment::{self, ConnectError, Environment};
+use crate::fault::Failure;
+
+/// Stores batches in CloudWatch Logs.
+#[derive(Debug)]
+pub struct CloudWatchSink {
+    environment: Environment,
+    name: String,
+    access: Access,
+}
+
+/// How far the sink has come on its way to the service.
+#[derive(Debug)]
+enum Access {
+    /// Region and endpoint are known. A client is made with the first batch: making one reads all the certificates that
+    /// the system trusts.
+    Configured(Box<SdkConfig>),
+    /// Batches go through this client, which keeps its connections and its credentials.
+    Open(Client),
+    /// The credentials were refused, so whatever the client remembers of them is of no use.
+    Refused,
+}
+
+impl CloudWatchSink {
+    /// Reads region, endpoint and where credentials are to come from. Nothing is sent to the service, and no credentials
+    /// are looked for, before the first batch.
+    ///
+    /// # Errors
+    ///
+    /// If nothing says which region to use.
+    pub async fn connect(environment: Environment) -> Result<Self, ConnectError> {
+        Ok(Self::with_config(environment, environment.load().await?))
+    }
+
+    fn with_config(environment: Environment, config: SdkConfig) -> Self {
+        let region = config.region().map_or("no region", |region| region.as_ref());
+        let name = match environment::endpoint(&config) {
+            Some(endpoint) => format!("cloudwatch ({region}, {endpoint})"),
+            None => format!("cloudwatch ({region})"),
+        };
+        Self { environment, name, access: Access::Configured(Box::new(config)) }
+    }
+
+    async fn try_once(&mut self, to: &Destination, batch: &Batch) -> Result<Receipt, Error> {
+        let client = match self.client().await {
+            Ok(client) => client,
+            Err(error) => {
+                return Err(self.error(Failure { fault: Fault::Expired, message: error.to_string() }));
+            }
+        };
+        match store(&client, to, batch).await {
+            Ok(answer) => Ok(receipt(batch.events().len(), answer.rejected_log_events_info())),
+            Err(failure) => {
+                if failure.fault == Fault::Expired {
+                    self.access = Access::Refused;
+                }
+                Err(self.error(failure))
+            }
+        }
+    }
+
+    async fn client(&mut self) -> Result<Client, ConnectError> {
+        let client = match &self.access {
+            Access::Open(client) => return Ok(client.clone()),
+            Access::Configured(config) => Client::new(config),
+            Access::Refused => Client::new(&self.environment.load().await?),
+        };
+        self.access = Access::Open(client.clone());
+        Ok(client)
+    }
+
+    fn error(&self, failure: Failure) -> Error {
+        Error { fault: failure.fault, sink: self.name.clone(), message: failure.message }
+    }
+}
+
+impl Sink for CloudWatchSink {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn line_bytes_max(&self) -> usize {
+        CLOUDWATCH_LINE_BYTES_MAX
+    }
+
+    fn put<'a>(&'a mut self, to: &'a Destination, batch: &'a Batch) -> Put<'a> {
+        Box::pin(self.try_once(to, batch))
+    }
+}
+
+async fn store(client: &Client, to: &Destination, batch: &Batch) -> Result<PutLogEventsOutput, Failure> {
+    let answer = match put_log_events(client, to, batch).await {
+        Err(error) if is(&error, "ResourceNotFoundException") => {
+            create(client, to).await?;
+            put_log_events(client, to, batch).await
+        }
+        answer => answer,
+    };
+    answer.map_err(|error| Failure::of("PutLogEvents", &stream(to), &error))
+}
+
+async fn put_log_events(
+    client: &Client,
+    to: &Destination,
+    batch: &Batch,
+) -> Result<PutLogEventsOutput, SdkError<PutLogEventsError>> {
+    let events = batch.events().iter().map(|event| {
+        InputLogEvent::builder().timestamp(event.timestamp_ms).message(event.message.clone()).build()
+    });
+    let events = events.collect::<Result<_, _>>().map_err(SdkError::construction_failure)?;
+    client
+        .put_log_events()
+        .log_group_name(&to.group)
+        .log_stream_name(&to.stream)
+        .set_log_events(Some(events))
+        .send()
+        .await
+}
+
+/// Creates the stream, and before it the group if that is missing too.
+async fn create(client: &Client, to: &Destination) -> Result<(), Failure> {
+    if create_stream(client, to).await? {
+        return Ok(());
+    }
+    let answer = client.create_log_group().log_group_name(&to.group).send().await;
+    match answer {
+        Ok(_) => tracing::info!(group = to.group, "log group created"),
+        // Somebody else was faster.
+        Err(error) if is(&error, "ResourceAlreadyExistsException") => {}
+        Err(error) => return Err(Failure::of("CreateLogGroup", &group(to), &error)),
+    }
+    if create_stream(client, to).await? {
+        return Ok(());
+    }
+    let message = format!("{} is not there yet, though it has just been created", group(to));
+    Err(Failure { fault: Fault::Transient, message })
+}
+
+/// Whether the stream is there now; if not, its group is missing.
+async fn create_stream(client: &Client, to: &Destination) -> Result<bool, Failure> {
+    let answer =
+        client.create_log_stream().log_group_name(&to.group).log_stream_name(&to.stream).send().await;
+    match answer {
+        Ok(_) => tracing::info!(group = to.group, stream = to.stream, "log stream created"),
+        Err(error) if is(&error, "ResourceAlreadyExistsException") => {}
+        Err(error) if is(&error, "ResourceNotFoundException") => return Ok(false),
+        Err(error) => return Err(Failure::of("CreateLogStream", &stream(to), &error)),
+    }
+    Ok(true)
+}
+
+fn is<E: ProvideErrorMetadata>(error: &SdkError<E>, code: &str) -> bool {
+    error.code() == Some(code)
+}
+
+fn group(to: &Destination) -> String {
+    format!("log group {}", to.group)
+}
+
+fn stream(to: &Destination) -> String {
+    format!("log group {}, stream {}", to.group, to.stream)
+}
+
+/// Reads which events of a batch were refused. The indexes refer to the batch as it was sent: two are the first index
+/// behind the refused events, one is the first refused event itself.
+fn receipt(events: usize, rejected: Option<&RejectedLogEventsInfo>) -> Receipt {
+    let end = |index: Option<i32>| index.map_or(0, |index| usize::try_from(index).unwrap_or(0));
+    let too_old = end(rejected.and_then(RejectedLogEventsInfo::too_old_log_event_end_index));
+    let expired = end(rejected.and_then(RejectedLogEventsInfo::expired_log_event_end_index));
+    let too_new = rejected
+        .and_then(RejectedLogEventsInfo::too_new_log_event_start_index)
+        .map_or(usize::MAX, |index| usize::try_from(index).unwrap_or(0));
+    let reason = |index: usize| {
+        if index < too_old {
+            Some("it is older than the 14 days that CloudWatch Logs takes")
+        } else if index < expired {
+            Some("it is older than the retention of its log group")
+        } else if index >= too_new {
+            Some("it is more than two hours ahead of the clock of CloudWatch Logs")
+        } else {
+            None
+        }
+    };
+    let rejected: Vec<_> = (0..events)
+        .filter_map(|index| reason(index).map(|reason| Rejection { index, reason: reason.to_owned() }))
+        .collect();
+    Receipt { stored: events - rejected.len(), rejected }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use aws_config::Region;
+    use aws_config::timeout::TimeoutConfig;
+    use aws_sdk_cloudwatchlogs::config::Credentials;
+    use trace_record::batch::{Event, batches};
+
+    use super::*;
+    use crate::stand_in::{StandIn, answer};
+
+    const NOW_MS: i64 = 1_795_419_012_532;
+
+    fn destination() -> Destination {
+        Destination { group: "/aws/lambda/checkout".into(), stream: "trace-agent/1".into() }
+    }
+
+    fn batch(messages: &[&str]) -> Batch {
+        let event = |(index, message): (usize, &&str)| Event {
+            timestamp_ms: NOW_MS + i64::try_from(index).unwrap(),
+            message: (*message).to_owned(),
+        };
+        batches(messages.iter().enumerate().map(event).collect(), NOW_MS).0.remove(0)
+    }
+
+    async fn sink(url: &str) -> CloudWatchSink {
+        let keys = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", Some("session".into()), None, "test");
+        let config = environment::loader(environment::http_client())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(keys)
+            .endpoint_url(url)
+            .load()
+            .await;
+        CloudWatchSink::with_config(Environment::Lambda, config)
+    }
+
+    /// Puts one batch of three events to a service that gives these answers, and says what was asked of it.
+    async fn put(answers: impl IntoIterator<Item = String>) -> (Result<Receipt, Error>, Vec<String>) {
+        let service = StandIn::answering(answers);
+        let mut sink = sink(&service.url()).await;
+        let result = sink.put(&destination(), &batch(&["a", "b", "c"])).await;
+        let asked = service.requests().iter().map(|request| request.operation().to_owned()).collect();
+        (result, asked)
+    }
+
+    /// The URL of a server that speaks first, as no HTTP or TLS server does.
+    fn greeter() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"220 smtp.example ESMTP\r\n").unwrap();
+            // Closing before the client does could take the greeting back.
+            let _ = io::copy(&mut stream, &mut io::sink());
+        });
+        url
+    }
+
+    fn refusal(status: u16, code: &str, message: &str) -> String {
+        answer(status, "", &format!(r#"{{"__type":"{code}","message":"{message}"}}"#))
+    }
+
+    fn stored() -> String {
+        answer(200, "", r#"{"nextSequenceToken":"49039859613342512342341"}"#)
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_one_request_without_a_sequence_token() {
+        let service = StandIn::answering([stored()]);
+        let mut sink = sink(&service.url()).await;
+        let receipt = sink.put(&destination(), &batch(&["{\"errorMessage\":\"größe\"}", "b"])).await.unwrap();
+        assert_eq!(receipt, Receipt { stored: 2, rejected: Vec::new() });
+        let requests = service.requests();
+        assert_eq!(requests[0].operation(), "PutLogEvents");
+        assert_eq!(
+            requests[0].body,
+            concat!(
+                r#"{"logGroupName":"/aws/lambda/checkout","logStreamName":"trace-agent/1","logEvents":["#,
+                r#"{"timestamp":1795419012532,"message":"{\"errorMessage\":\"größe\"}"},"#,
+                r#"{"timestamp":1795419012533,"message":"b"}]}"#
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn each_failure_is_judged_by_code_then_status_and_never_tried_again() {
+        let throttled = Fault::Throttled { after: None };
+        let seven = Fault::Throttled { after: Some(Duration::from_secs(7)) };
+        let cases = [
+            (refusal(400, "ThrottlingException", "Rate exceeded"), throttled),
+            (answer(400, "Retry-After: 7\r\n", r#"{"__type":"ThrottlingException"}"#), seven),
+            (
+                answer(400, "Retry-After: Mon, 23 Nov 2026 12:00:00 GMT\r\n", r#"{"__type":"Throttling"}"#),
+                throttled,
+            ),
+            (answer(429, "Retry-After: 7\r\n", "slow down"), seven),
+            (refusal(500, "InternalFailure", "Internal"), Fault::Transient),
+            (
+                refusal(503, "ServiceUnavailableException", "The service cannot complete the request."),
+                Fault::Transient,
+            ),
+            (answer(502, "", "<html>Bad Gateway</html>"), Fault::Transient),
+            (refusal(400, "OperationAbortedException", "Conflict"), Fault::Transient),
+            (
+                refusal(
+                    400,
+                    "ExpiredTokenException",
+                    "The security token included in the request is expired",
+                ),
+                Fault::Expired,
+            ),
+            (
+                refusal(
+                    400,
+                    "UnrecognizedClientException",
+                    "The security token included in the request is invalid.",
+                ),
+                Fault::Expired,
+            ),
+            (
+                refusal(
+                    403,
+                    "InvalidSignatureException",
+                    "Signature expired: 20261123T010000Z is now earlier than",
+                ),
+                Fault::Expired,
+            ),
+            (
+                answer(
+                    400,
+                    "",
+                    r#"{"__type":"AccessDeniedException","Message":"User: arn:aws:sts::123456789012:assumed-role/r/f is not authorized to perform: logs:PutLogEvents"}"#,
+                ),
+                Fault::Denied,
+            ),
+            (answer(403, "", "Forbidden"), Fault::Denied),
+            (
+                refusal(
+                    400,
+                    "InvalidParameterException",
+                    "Log events in a single PutLogEvents request must be in chronological order.",
+                ),
+                Fault::Invalid,
+            ),
+            (refusal(400, "com.amazon.coral.service#SerializationException", "unexpected"), Fault::Invalid),
+            (answer(413, "", ""), Fault::Invalid),
+            (answer(200, "", "<html>Sign in to this network</html>"), Fault::Transient),
+            (answer(404, "", "no such page"), Fault::Unreachable),
+            (answer(302, "Location: http://127.0.0.1/\r\n", ""), Fault::Unreachable),
+            // It is not known whether a request was carried out whose connection ends before the answer does.
+            (String::new(), Fault::Transient),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"nextSequ".to_owned(), Fault::Transient),
+            (
+                "HTTP/1.1 400 Bad Request\r\nContent-Length: 100\r\n\r\n{\"__type\"".to_owned(),
+                Fault::Transient,
+            ),
+        ];
+        for (answer, fault) in cases {
+            let (result, asked) = put([answer.clone(), stored()]).await;
+            let error = result.unwrap_err();
+            assert_eq!(error.fault, fault, "{answer}: {error}");
+            assert_eq!(asked, ["PutLogEvents"], "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_what_where_and_what_to_do() {
+        let service = StandIn::answering([answer(
+            400,
+            "",
+            r#"{"__type":"AccessDeniedException","Message":"User: r is not authorized"}"#,
+        )]);
+        let mut sink = sink(&service.url()).await;
+        let error = sink.put(&destination(), &batch(&["a"])).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cloudwatch (eu-central-1, {}): PutLogEvents on log group /aws/lambda/checkout, stream trace-agent/1 \
+                 failed: AccessDeniedException (HTTP 400): User: r is not authorized; allow logs:PutLogEvents on it to \
+                 the role in use",
+                service.url()
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refused_signature_is_not_repeated_with_what_was_signed() {
+        let answer = refusal(
+            403,
+            "InvalidSignatureException",
+            r"The request signature we calculated does not match.\n\nThe Canonical String for this request should have been\nx-amz-security-token:IQoJb3JpZ2lu",
+        );
+        let error = put([answer]).await.0.unwrap_err();
+        assert!(error.message.contains("does not match") && !error.message.contains("IQoJ"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn refused_credentials_are_forgotten() {
+        let service = StandIn::answering([refusal(400, "ExpiredTokenException", "expired"), stored()]);
+        let mut sink = sink(&service.url()).await;
+        let to = destination();
+        sink.put(&to, &batch(&["a"])).await.unwrap_err();
+        assert!(matches!(sink.access, Access::Refused));
+    }
+
+    #[tokio::test]
+    async fn a_service_out_of_reach_is_told_from_an_answer_that_never_came() {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let no_http = StandIn::answering(["SSH-2.0-OpenSSH_9.9\r\n".to_owned()]);
+        let cases = [
+            (format!("http://{closed}"), "Connection refused"),
+            // A name that never exists, by RFC 6761.
+            ("http://logs.invalid:80".to_owned(), "dns error"),
+            (no_http.url(), "invalid HTTP version"),
+            (greeter().replace("http:", "https:"), "InvalidContentType"),
+            ("localhost:4566".to_owned(), "localhost:4566"),
+        ];
+        for (url, words) in cases {
+            let error = sink(&url).await.put(&destination(), &batch(&["a"])).await.unwrap_err();
+            assert_eq!(error.fault, Fault::Unreachable, "{error}");
+            assert!(error.message.contains(words), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn silence_is_judged_by_whether_there_was_a_connection() {
+        // The kernel takes the connection; nobody ever reads from it.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let short = Duration::from_millis(50);
+        let connecting = TimeoutConfig::builder().connect_timeout(short).build();
+        let waiting = TimeoutConfig::builder().operation_attempt_timeout(short).build();
+        for (scheme, timeouts, fault) in
+            [("https", connecting, Fault::Unreachable), ("http", waiting, Fault::Transient)]
+        {
+            let mut sink = sink(&format!("{scheme}://{}", silent.local_addr().unwrap())).await;
+            let Access::Configured(config) = sink.access else { panic!("nothing was put yet") };
+            sink.access =
+                Access::Configured(Box::new(config.into_builder().timeout_config(timeouts).build()));
+            let error = sink.put(&destination(), &batch(&["a"])).await.unwrap_err();
+            assert_eq!(error.fault, fault, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_stream_is_created_and_then_its_group() {
+        let no_stream =
+            || refusal(400, "ResourceNotFoundException", "The specified log stream does not exist.");
+        let no_group =
+            || refusal(400, "ResourceNotFoundException", "The specified log group does not exist.");
+        let there =
+            || refusal(400, "ResourceAlreadyExistsException", "The specified resource already exists");
+        let done = || answer(200, "", "");
+        for faster in [done, there] {
+            let (result, asked) = put([no_stream(), faster(), stored()]).await;
+            assert_eq!(result.unwrap().stored, 3);
+            assert_eq!(asked, ["PutLogEvents", "CreateLogStream", "PutLogEvents"]);
+            let (result, asked) = put([no_group(), no_group(), faster(), faster(), stored()]).await;
+            assert_eq!(result.unwrap().stored, 3);
+            let expected =
+                ["PutLogEvents", "CreateLogStream", "CreateLogGroup", "CreateLogStream", "PutLogEvents"];
+            assert_eq!(asked, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_never_there_ends_after_one_round() {
+        let missing = || refusal(400, "ResourceNotFoundException", "The specified log group does not exist.");
+        let done = || answer(200, "", "");
+        let (result, asked) = put([missing(), missing(), done(), missing(), done()]).await;
+        assert_eq!((result.unwrap_err().fault, asked.len()), (Fault::Transient, 4));
+        let (result, asked) = put([missing(), done(), missing(), done()]).await;
+        assert_eq!((result.unwrap_err().fault, asked.len()), (Fault::Transient, 3));
+    }
+
+    #[tokio::test]
+    async fn a_group_that_may_not_be_created_is_denied_with_the_action_to_allow() {
+        let missing = refusal(400, "ResourceNotFoundException", "The specified log group does not exist.");
+        let denied = refusal(400, "AccessDeniedException", "not authorized");
+        let error = put([missing.clone(), missing, denied]).await.0.unwrap_err();
+        assert_eq!(error.fault, Fault::Denied);
+        assert!(error.message.ends_with("allow logs:CreateLogGroup on it to the role in use"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn rejected_events_are_named_one_by_one() {
+        let cases: [(&str, &[usize]); 9] = [
+            (r#"{"rejectedLogEventsInfo":{"tooOldLogEventEndIndex":1}}"#, &[0]),
+            (r#"{"rejectedLogEventsInfo":{"tooNewLogEventStartIndex":2}}"#, &[2]),
+            (r#"{"rejectedLogEventsInfo":{"tooNewLogEventStartIndex":0}}"#, &[0, 1, 2]),
+            (r#"{"rejectedLogEventsInfo":{"expiredLogEventEndIndex":2}}"#, &[0, 1]),
+            (
+                r#"{"rejectedLogEventsInfo":{"tooOldLogEventEndIndex":1,"expiredLogEventEndIndex":2}}"#,
+                &[0, 1],
+            ),
+            (
+                r#"{"rejectedLogEventsInfo":{"tooOldLogEventEndIndex":1,"tooNewLogEventStartIndex":2}}"#,
+                &[0, 2],
+            ),
+            (
+                r#"{"rejectedLogEventsInfo":{"tooOldLogEventEndIndex":2,"tooNewLogEventStartIndex":1}}"#,
+                &[0, 1, 2],
+            ),
+            (r#"{"rejectedLogEventsInfo":{"tooOldLogEventEndIndex":2147483647}}"#, &[0, 1, 2]),
+            (r#"{"rejectedLogEventsInfo":{"tooOldLogEventEndIndex":-1,"expiredLogEventEndIndex":0}}"#, &[]),
+        ];
+        for (body, rejected) in cases {
+            let receipt = put([answer(200, "", body)]).await.0.unwrap();
+            let indexes: Vec<_> = receipt.rejected.iter().map(|rejection| rejection.index).collect();
+            assert_eq!(indexes, rejected, "{body}");
+            assert_eq!(receipt.stored, 3 - rejected.len());
+        }
+    }
+}
