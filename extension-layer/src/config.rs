@@ -1,0 +1,145 @@
+//! What the environment asks of the extension.
+//!
+//! A wrong value must never be the reason that a function fails: it is said once, and the default is used.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::say::say;
+
+/// How long `/next` is held for the worker unless `TRACE_AGENT_HOLD_MS` says otherwise: the owner pays for it.
+const HOLD_MS_DEFAULT: u64 = 300;
+
+/// The longest hold that can be asked for, in milliseconds. More than the slowest PutLogEvents with a retry needs; a typo
+/// must not be billed up to the function's timeout.
+const HOLD_MS_MAX: u64 = 10_000;
+
+/// What the supervisor does, and with which addresses.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// Lambda's APIs, as `AWS_LAMBDA_RUNTIME_API` names them.
+    pub(crate) runtime_api: String,
+    /// The file name of this program: Lambda accepts no other name.
+    pub(crate) name: String,
+    /// Register, poll, and nothing else.
+    pub(crate) disabled: bool,
+    /// No INVOKE events exist: Lambda Managed Instances.
+    pub(crate) managed: bool,
+    /// Where the runtime finds the proxy, as `host:port`.
+    pub(crate) proxy: Option<String>,
+    /// Where handlers send their reports.
+    pub(crate) capture: PathBuf,
+    /// How long `/next` waits for the worker after an error that the proxy saw.
+    pub(crate) hold: Duration,
+    /// Where to listen for telemetry.
+    pub(crate) listen: Listen,
+    /// The size of the function's memory, for the worker's own limit.
+    pub(crate) memory_bytes: Option<u64>,
+}
+
+/// Where to listen for telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// At every address: `sam local` reaches an extension over a container's network.
+    Everywhere,
+    /// At the address that the hosts file gives `sandbox.localdomain`, or at the loopback.
+    Hosts,
+    /// As [`Listen::Hosts`], but the resolver is asked too. Only where Lambda's own port says that this is Lambda: elsewhere
+    /// nobody knows the name, and a resolver without network waits for seconds.
+    HostsOrResolver,
+}
+
+impl Listen {
+    fn read(runtime_api: Option<&str>, is_sam: bool) -> Listen {
+        match runtime_api {
+            _ if is_sam => Listen::Everywhere,
+            Some(address) if address.ends_with(":9001") => Listen::HostsOrResolver,
+            _ => Listen::Hosts,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the environment of this process.
+    pub(crate) fn from_env(program: &Path) -> Config {
+        let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+        Config::read(name, |variable| env::var_os(variable))
+    }
+
+    fn read(name: String, get: impl Fn(&str) -> Option<OsString>) -> Config {
+        let text = |variable: &str| {
+            let value = get(variable).filter(|value| !value.is_empty())?;
+            Some(value.to_string_lossy().into_owned())
+        };
+        Config {
+            runtime_api: text("AWS_LAMBDA_RUNTIME_API").unwrap_or_default(),
+            name,
+            disabled: text("TRACE_AGENT_DISABLED").is_some_and(|value| is_on("TRACE_AGENT_DISABLED", &value)),
+            managed: text("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() == Some("lambda-managed-instances"),
+            proxy: text("TRACE_AGENT_PROXY_LISTEN"),
+            capture: get("TRACE_AGENT_SOCKET")
+                .filter(|path| !path.is_empty())
+                .map_or_else(|| PathBuf::from(trace_capture::wire::SOCKET_PATH), PathBuf::from),
+            hold: Duration::from_millis(
+                text("TRACE_AGENT_HOLD_MS").map_or(HOLD_MS_DEFAULT, |value| hold_ms(&value)),
+            ),
+            listen: Listen::read(text("AWS_LAMBDA_RUNTIME_API").as_deref(), text("AWS_SAM_LOCAL").is_some()),
+            memory_bytes: text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+                .and_then(|mebibytes| mebibytes.parse::<u64>().ok())
+                .and_then(|mebibytes| mebibytes.checked_mul(1024 * 1024)),
+        }
+    }
+}
+
+fn is_on(variable: &str, value: &str) -> bool {
+    match value {
+        "1" | "true" => true,
+        "0" | "false" => false,
+        _ => {
+            say(format_args!("{variable}={value:?} is neither 1 nor 0; taken as 0"));
+            false
+        }
+    }
+}
+
+fn hold_ms(value: &str) -> u64 {
+    match value.parse() {
+        Ok(milliseconds) if milliseconds <= HOLD_MS_MAX => milliseconds,
+        _ => {
+            say(format_args!(
+                "TRACE_AGENT_HOLD_MS={value:?} is no number of milliseconds up to {HOLD_MS_MAX}; {HOLD_MS_DEFAULT} is used"
+            ));
+            HOLD_MS_DEFAULT
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Config {
+        Config::read("trace-agent-extension".to_owned(), |name| {
+            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value.into())
+        })
+    }
+
+    #[test]
+    fn wrong_values_are_replaced_by_the_defaults() {
+        let config = read(&[("TRACE_AGENT_HOLD_MS", "soon"), ("TRACE_AGENT_DISABLED", "maybe")]);
+        assert_eq!((config.hold, config.disabled), (Duration::from_millis(300), false));
+        let config = read(&[("TRACE_AGENT_HOLD_MS", "900000"), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much")]);
+        assert_eq!((config.hold, config.memory_bytes), (Duration::from_millis(300), None));
+    }
+
+    #[test]
+    fn managed_instances_and_sam_are_recognized() {
+        assert!(read(&[("AWS_LAMBDA_INITIALIZATION_TYPE", "lambda-managed-instances")]).managed);
+        assert!(!read(&[("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")]).managed);
+        assert_eq!(read(&[("AWS_SAM_LOCAL", "true")]).listen, Listen::Everywhere);
+        assert_eq!(read(&[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")]).listen, Listen::HostsOrResolver);
+        assert_eq!(read(&[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:33041")]).listen, Listen::Hosts);
+    }
+}

@@ -1,0 +1,570 @@
+//! The worker as the supervisor sees it: started at the first failure, fed without waiting, buried when it dies.
+//!
+//! Nobody who has something to tell waits for the worker. Frames go into a queue; one thread, the courier, starts the
+//! process and writes to it; another reads what it acknowledges. Of each failure that came as bytes the supervisor keeps
+//! what a bare record needs, until it is acknowledged.
+//!
+//! # Slow, or stalled?
+//!
+//! `/next` is held for the worker, and not for long: 300 ms by default. A worker that needs longer is most often well: the
+//! first send to a far-away region, with DNS and TLS on a fourteenth of a CPU, takes that long, and then the sandbox may be
+//! frozen in the middle of it. A bare record at that moment would show the failure twice. So the first hold that expires
+//! changes nothing: the failure stays kept, and is acknowledged later, or written bare when the worker dies or at
+//! SHUTDOWN, which Lambda announces to every extension.
+//!
+//! But a worker that hangs must not cost every failing invocation its hold. If another hold expires and no
+//! acknowledgement came in between, of whatever, the worker is taken for stalled: it is killed, what it holds is written
+//! bare, and the next need starts another, as after any death. Lambda's own end without SHUTDOWN is the one case in which
+//! a failure that is only kept is lost.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::Child;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::api::chain;
+use crate::error::Error;
+use crate::link::Message;
+use crate::link::kept::{Failure, Kept};
+use crate::link::program::Program;
+use crate::link::queue::Queue;
+use crate::say::{Once, lock, say, spawn};
+
+/// How often a worker is started after the first one died. What kills four workers kills the fifth.
+const RESTARTS_MAX: u32 = 3;
+
+/// The worker, whether it runs or not.
+pub(crate) struct Worker {
+    program: Program,
+    state: Mutex<State>,
+    changed: Condvar,
+    out: Mutex<Box<dyn Write + Send>>,
+    death: Once,
+}
+
+struct State {
+    registered: Vec<u8>,
+    /// The INVOKE event of the open invocation.
+    open: Option<Vec<u8>>,
+    queue: Queue,
+    /// The sequence number up to which nothing needs any more care.
+    settled: u64,
+    kept: Kept,
+    /// True from the first need of a worker to its death: what happens is told.
+    is_wanted: bool,
+    running: Option<Running>,
+    starts: u32,
+    is_ended: bool,
+    has_courier: bool,
+    lost: Vec<(&'static str, u64)>,
+}
+
+struct Running {
+    child: Child,
+    stream: Arc<UnixStream>,
+    generation: u32,
+    /// Acknowledgements that came, and how many of them were there when a hold expired last.
+    acks: u64,
+    acks_at_expiry: Option<u64>,
+}
+
+impl Running {
+    /// A hold expired. True if nothing was acknowledged since the one before expired.
+    fn expired(&mut self) -> bool {
+        self.acks_at_expiry.replace(self.acks) == Some(self.acks)
+    }
+
+    fn end(mut self) {
+        // It may be dead already; then this only collects it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Worker {
+    /// Describes a worker; nothing is started. Bare records go to `out`.
+    pub(crate) fn new(program: Program, out: Box<dyn Write + Send>) -> Arc<Worker> {
+        let state = State {
+            registered: Vec::new(),
+            open: None,
+            queue: Queue::default(),
+            settled: 0,
+            kept: Kept::default(),
+            is_wanted: false,
+            running: None,
+            starts: 0,
+            is_ended: false,
+            has_courier: false,
+            lost: Vec::new(),
+        };
+        Arc::new(Worker {
+            program,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            out: Mutex::new(out),
+            death: Once::new(),
+        })
+    }
+
+    /// Remembers Lambda's answer to the registration, for every worker.
+    pub(crate) fn registered(&self, raw: Vec<u8>) {
+        lock(&self.state).registered = raw;
+    }
+
+    /// Remembers the invocation that begins, for a later worker, and tells the one that runs.
+    pub(crate) fn opened(&self, raw: Vec<u8>) {
+        let mut state = lock(&self.state);
+        if state.is_wanted && !state.queue.is_full() {
+            state.queue.push(&Message::Invoke(raw.clone()), false);
+            self.changed.notify_all();
+        }
+        state.open = Some(raw);
+    }
+
+    /// Counts something that is thrown away. The next report carries it; if none comes, the end says it.
+    pub(crate) fn lost(&self, what: &'static str) {
+        lock(&self.state).count_lost(what);
+    }
+
+    /// Tells the worker, if one is wanted: nothing worth starting one. The sequence number to wait for, then.
+    pub(crate) fn tell(&self, message: &Message) -> Option<u64> {
+        let mut state = lock(&self.state);
+        (state.is_wanted && !state.queue.is_full()).then(|| {
+            let sequence = state.queue.push(message, false);
+            self.changed.notify_all();
+            sequence
+        })
+    }
+
+    /// True if something failed, and the worker for it has not died.
+    pub(crate) fn is_wanted(&self) -> bool {
+        lock(&self.state).is_wanted
+    }
+
+    /// Gives a failure to the worker, which is started if none runs. `failure` is what is left of it should that come to
+    /// nothing; without it, the loss is counted.
+    pub(crate) fn report(self: &Arc<Worker>, message: &Message, failure: Option<Failure>) {
+        let mut lines = Vec::new();
+        let mut state = lock(&self.state);
+        let can_run = state.is_wanted || state.can_start();
+        if can_run && !state.queue.is_full() && self.ensure_courier(&mut state) {
+            if !state.is_wanted {
+                state.want();
+            }
+            for (what, count) in std::mem::take(&mut state.lost) {
+                state.queue.push(&Message::Lost { what: what.to_owned(), count }, false);
+            }
+            let sequence = state.queue.push(message, true);
+            if let Some(failure) = failure {
+                state.kept.keep(sequence, failure, &mut lines);
+            }
+            self.changed.notify_all();
+        } else {
+            match failure {
+                Some(failure) => lines.push(failure.line()),
+                None => state.count_lost("telemetry that no worker could take"),
+            }
+        }
+        self.write(state, &lines);
+    }
+
+    /// Waits until everything up to now, or up to `sequence`, is acknowledged or written bare; false if `until` came first.
+    pub(crate) fn wait(&self, sequence: Option<u64>, until: Instant) -> bool {
+        let mut state = lock(&self.state);
+        let sequence = sequence.unwrap_or(state.queue.made());
+        while state.settled < sequence {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(state);
+        // What is settled by a bare record is settled when that is written.
+        drop(lock(&self.out));
+        true
+    }
+
+    /// Notes that a hold expired. A worker that is stalled is buried, see [the module](self); one that is slow is left to
+    /// its work.
+    pub(crate) fn expired(&self) {
+        let stalled = {
+            let mut state = lock(&self.state);
+            state.running.as_mut().and_then(|running| running.expired().then_some(running.generation))
+        };
+        if stalled.is_some() {
+            self.died(stalled, "it stalled");
+        }
+    }
+
+    /// Ends the worker, for good. What it has not acknowledged is written bare, and what is in no record is said.
+    pub(crate) fn end(&self) {
+        let mut lines = Vec::new();
+        let mut state = lock(&self.state);
+        state.is_ended = true;
+        self.bury(&mut state, &mut lines);
+        let lost = std::mem::take(&mut state.lost);
+        self.write(state, &lines);
+        for (what, count) in lost {
+            say(format_args!("lost: {count} {what}"));
+        }
+    }
+
+    fn ensure_courier(self: &Arc<Worker>, state: &mut State) -> bool {
+        if !state.has_courier {
+            let worker = Arc::clone(self);
+            state.has_courier = spawn("courier", move || worker.carry()).is_ok();
+        }
+        state.has_courier
+    }
+
+    /// The courier's thread.
+    fn carry(self: Arc<Worker>) {
+        loop {
+            let frame = {
+                let mut state = lock(&self.state);
+                loop {
+                    if let Some(frame) = state.queue.pop() {
+                        break frame;
+                    }
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            };
+            let (generation, written) = match self.stream() {
+                Ok((stream, generation)) => (
+                    Some(generation),
+                    (&*stream).write_all(&frame.bytes).map_err(Error::io("writing to the worker")),
+                ),
+                Err(error) => (None, Err(error)),
+            };
+            if let Err(error) = written {
+                self.died(generation, &chain(&error));
+            }
+        }
+    }
+
+    /// The stream of the worker that runs, or of one that is started now. Only the courier calls this.
+    fn stream(self: &Arc<Worker>) -> Result<(Arc<UnixStream>, u32), Error> {
+        let generation = {
+            let mut state = lock(&self.state);
+            if let Some(running) = &state.running {
+                return Ok((Arc::clone(&running.stream), running.generation));
+            }
+            if !state.can_start() {
+                return Err(Error::Closed { what: "the last worker's work" });
+            }
+            state.starts += 1;
+            state.starts
+        };
+        let (child, stream) = self.program.start().map_err(Error::io("starting the worker"))?;
+        let stream = Arc::new(stream);
+        let running =
+            Running { child, stream: Arc::clone(&stream), generation, acks: 0, acks_at_expiry: None };
+        if let Some(late) = self.adopt(running) {
+            late.end();
+            return Err(Error::Closed { what: "the last worker's work" });
+        }
+        let (worker, acks) = (Arc::clone(self), Arc::clone(&stream));
+        spawn("acks", move || worker.read_acks(&acks, generation)).map_err(Error::io("starting a thread"))?;
+        Ok((stream, generation))
+    }
+
+    /// Takes a worker that was started, or gives it back if everything has ended meanwhile.
+    fn adopt(&self, running: Running) -> Option<Running> {
+        let mut state = lock(&self.state);
+        if state.is_ended {
+            return Some(running);
+        }
+        state.running = Some(running);
+        None
+    }
+
+    fn read_acks(&self, stream: &UnixStream, generation: u32) {
+        let mut ack = [0; 8];
+        while { stream }.read_exact(&mut ack).is_ok() {
+            let mut state = lock(&self.state);
+            // What was not sent cannot have been shipped.
+            let sequence = u64::from_le_bytes(ack).min(state.queue.taken());
+            // The last words of one that is buried say nothing of what another one got.
+            let Some(running) = state.running.as_mut().filter(|running| running.generation == generation)
+            else {
+                return;
+            };
+            running.acks += 1;
+            state.settled = state.settled.max(sequence);
+            state.kept.forget(sequence);
+            self.changed.notify_all();
+        }
+        self.died(Some(generation), "it ended");
+    }
+
+    /// Buries the worker of `generation`, or the one that could not be started.
+    fn died(&self, generation: Option<u32>, why: &str) {
+        let mut lines = Vec::new();
+        let mut state = lock(&self.state);
+        let running = state.running.as_ref().map(|running| running.generation);
+        // Both threads that serve a worker notice its death; the second one finds it buried.
+        if generation.is_some() && generation != running {
+            return;
+        }
+        self.bury(&mut state, &mut lines);
+        self.write(state, &lines);
+        self.death.say(format_args!(
+            "the worker failed ({why}); what it had not shipped is written as bare records"
+        ));
+    }
+
+    fn bury(&self, state: &mut State, lines: &mut Vec<String>) {
+        if let Some(running) = state.running.take() {
+            running.end();
+        }
+        state.is_wanted = false;
+        state.queue.drop_context();
+        if state.queue.has_reports() && state.can_start() {
+            // It was not the fault of these.
+            state.want();
+        } else {
+            state.queue.clear();
+        }
+        let taken = state.queue.taken();
+        state.settle(taken, lines);
+        self.changed.notify_all();
+    }
+
+    /// Writes bare records, after `state` is let go but before anybody who saw it can: see [`Worker::wait`].
+    fn write(&self, state: MutexGuard<'_, State>, lines: &[String]) {
+        let mut out = lock(&self.out);
+        drop(state);
+        for line in lines {
+            // Standard output is the last resort: there is nobody to tell.
+            let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+        }
+    }
+}
+
+impl State {
+    fn can_start(&self) -> bool {
+        self.starts <= RESTARTS_MAX && !self.is_ended
+    }
+
+    /// Begins to tell what happens, and first what a new worker must know.
+    fn want(&mut self) {
+        self.is_wanted = true;
+        let open = self.open.as_ref().map(|raw| Message::Invoke(raw.clone()));
+        let context: Vec<Message> =
+            std::iter::once(Message::Registered(self.registered.clone())).chain(open).collect();
+        self.queue.push_context(&context);
+    }
+
+    /// Makes bare records of the failures up to `sequence`, which the worker has not dealt with.
+    fn settle(&mut self, sequence: u64, lines: &mut Vec<String>) {
+        self.kept.settle(sequence, lines);
+        self.settled = self.settled.max(sequence.min(self.queue.made()));
+    }
+
+    fn count_lost(&mut self, what: &'static str) {
+        match self.lost.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, count)) => *count += 1,
+            // One entry for each place in the code that counts.
+            None => self.lost.push((what, 1)),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::bare::Source;
+
+    /// Longer than any test should take: it ends a test that hangs.
+    pub(crate) fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    /// What was written instead of standard output.
+    #[derive(Clone, Default)]
+    pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Written {
+        pub(crate) fn lines(&self) -> Vec<String> {
+            String::from_utf8(lock(&self.0).clone()).unwrap().lines().map(str::to_owned).collect()
+        }
+    }
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            lock(&self.0).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A worker that is a shell script: somebody else's reading of the frame's layout.
+    pub(crate) fn shell(script: &str) -> (Arc<Worker>, Written) {
+        let arguments = vec!["-c".into(), script.into()];
+        let written = Written::default();
+        let program = Program { path: "/bin/sh".into(), arguments, environment: Vec::new() };
+        (Worker::new(program, Box::new(written.clone())), written)
+    }
+
+    fn report(worker: &Arc<Worker>, raw: &str) {
+        let failure = Failure::new(Source::Capture, Some("1".to_owned()), raw.as_bytes());
+        worker
+            .report(&Message::Capture { request_id: None, datagram: raw.as_bytes().to_vec() }, Some(failure));
+    }
+
+    fn started(worker: &Worker) -> u32 {
+        lock(&worker.state).starts
+    }
+
+    #[test]
+    fn a_worker_that_dies_leaves_a_bare_record_of_each_failure() {
+        let (worker, written) = shell("exit 1");
+        report(&worker, r#"{"errorMessage":"first"}"#);
+        assert!(worker.wait(None, later()));
+        report(&worker, r#"{"errorMessage":"second","errorType":"E"}"#);
+        assert!(worker.wait(None, later()));
+        let expected = [
+            r#"{"errorMessage":"first","stackTrace":[],"errorType":null,"kind":"panic","phase":"invoke","witnesses":["capture"],"requestId":"1","raw":"{\"errorMessage\":\"first\"}","schema":1}"#,
+            r#"{"errorMessage":"second","stackTrace":[],"errorType":"E","kind":"panic","phase":"invoke","witnesses":["capture"],"requestId":"1","raw":"{\"errorMessage\":\"second\",\"errorType\":\"E\"}","schema":1}"#,
+        ];
+        assert_eq!(written.lines(), expected);
+        // A worker may die of the context alone; the next one is started for the failure that still waits.
+        assert!(started(&worker) >= 2);
+    }
+
+    #[test]
+    fn a_worker_is_started_four_times_and_then_no_more() {
+        let (worker, written) = shell("exit 1");
+        for _ in 0..10 {
+            report(&worker, "{}");
+            assert!(worker.wait(None, later()));
+        }
+        assert_eq!((started(&worker), written.lines().len()), (1 + RESTARTS_MAX, 10));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_costs_no_failure() {
+        let written = Written::default();
+        let program = Program { path: "/nonexistent".into(), arguments: Vec::new(), environment: Vec::new() };
+        let worker = Worker::new(program, Box::new(written.clone()));
+        report(&worker, "{}");
+        assert!(worker.wait(None, later()));
+        assert_eq!(written.lines().len(), 1);
+    }
+
+    #[test]
+    fn a_failure_that_is_acknowledged_is_not_written() {
+        let (worker, written) = shell(ONE_ACK);
+        report(&worker, "{}");
+        assert!(worker.wait(None, later()));
+        worker.end();
+        assert_eq!(written.lines(), [""; 0]);
+    }
+
+    /// Acknowledges number 1, and nothing after it. Registered without payload has 13 bytes, Capture with two of them 15.
+    const ONE_ACK: &str = "head -c 28 >/dev/null; printf '\\1\\0\\0\\0\\0\\0\\0\\0' >&0; exec cat >/dev/null";
+
+    /// Waits until the courier has taken every frame.
+    fn wait_taken(worker: &Worker) {
+        let until = later();
+        while lock(&worker.state).queue.has_reports() {
+            assert!(Instant::now() < until);
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_hold_that_expires_once_writes_nothing() {
+        let (worker, written) = shell(ONE_ACK);
+        report(&worker, "{}");
+        assert!(worker.wait(None, later()));
+        report(&worker, "{}");
+        assert!(!worker.wait(None, Instant::now()));
+        worker.expired();
+        assert_eq!((written.lines().len(), started(&worker)), (0, 1));
+        assert!(lock(&worker.state).running.is_some());
+        worker.end();
+        assert_eq!(written.lines().len(), 1);
+        assert!(lock(&worker.state).running.is_none());
+    }
+
+    #[test]
+    fn a_worker_that_is_slow_but_acknowledges_is_never_killed() {
+        // One acknowledgement for each frame, in the order of the reports; the first frame is context.
+        let (worker, written) = shell(
+            "head -c 13 >/dev/null; for n in 1 2 3; do head -c 15 >/dev/null; printf \"\\\\$n\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\" >&0; done; exec cat >/dev/null",
+        );
+        for _ in 0..3 {
+            report(&worker, "{}");
+            worker.expired();
+            assert!(worker.wait(None, later()));
+        }
+        worker.end();
+        assert_eq!((written.lines().len(), started(&worker)), (0, 1));
+    }
+
+    #[test]
+    fn a_worker_that_acknowledged_nothing_between_two_expired_holds_is_replaced() {
+        let (worker, written) = shell(ONE_ACK);
+        report(&worker, "{}");
+        assert!(worker.wait(None, later()));
+        for kept in [r#"{"errorMessage":"second"}"#, r#"{"errorMessage":"third"}"#] {
+            assert_eq!(written.lines(), [""; 0]);
+            report(&worker, kept);
+            wait_taken(&worker);
+            worker.expired();
+        }
+        let lines = written.lines();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].contains("second") && lines[1].contains("third"), "{lines:?}");
+        assert!(lock(&worker.state).running.is_none());
+        assert!(worker.wait(None, Instant::now()));
+        // The next need starts another, which has its own two expired holds.
+        report(&worker, "{}");
+        wait_taken(&worker);
+        worker.expired();
+        assert_eq!((written.lines().len(), started(&worker)), (2, 2));
+    }
+
+    #[test]
+    fn an_acknowledgement_of_what_was_never_sent_is_worth_nothing() {
+        let (worker, written) = shell(
+            "head -c 28 >/dev/null; printf '\\377\\377\\377\\377\\377\\377\\377\\377' >&0; exec cat >/dev/null",
+        );
+        report(&worker, "{}");
+        assert!(worker.wait(None, later()));
+        report(&worker, "{}");
+        assert!(!worker.wait(None, Instant::now()));
+        worker.end();
+        assert_eq!(written.lines().len(), 1);
+    }
+
+    #[test]
+    fn what_happens_before_the_first_failure_starts_nothing() {
+        let (worker, _) = shell("exit 1");
+        worker.registered(b"{}".to_vec());
+        worker.opened(b"{}".to_vec());
+        assert_eq!(worker.tell(&Message::RuntimeNext), None);
+        assert_eq!(started(&worker), 0);
+        assert!(worker.wait(None, Instant::now()));
+    }
+
+    #[test]
+    fn what_does_not_fit_becomes_a_bare_record() {
+        let (worker, written) = shell("exec sleep 60");
+        let raw = "x".repeat(1024 * 1024);
+        for _ in 0..50 {
+            report(&worker, &raw);
+        }
+        assert!(!written.lines().is_empty());
+        worker.end();
+        assert_eq!(written.lines().len(), 50);
+    }
+}

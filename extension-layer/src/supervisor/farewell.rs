@@ -1,0 +1,154 @@
+//! What is waited for at SHUTDOWN: telemetry that is known to be missing, and then the worker.
+//!
+//! SHUTDOWN brings a deadline, and SIGKILL comes with it. Until then everything that is known must be shipped or written,
+//! so each wait ends a margin before it; and an environment that merely spins down must not be kept waiting for nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::link::{Message, Worker};
+use crate::turn::{Turn, Word};
+
+/// How long before its deadline a SHUTDOWN stops waiting for the platform's last word: what comes of it must be shipped.
+const LAST_WORD_MARGIN: Duration = Duration::from_millis(500);
+
+/// How long a SHUTDOWN waits for telemetry when nothing is known to be missing. The last report comes within 5 ms, at most
+/// 40 (elastic/apm-aws-lambda PR 347).
+const TAIL_WAIT: Duration = Duration::from_millis(50);
+
+/// The same if nothing has failed since the environment began: then the last report hardly will have.
+const QUIET_TAIL_WAIT: Duration = Duration::from_millis(15);
+
+/// How long before its deadline a SHUTDOWN gives up on the worker, to write bare records and be gone 150 ms before SIGKILL.
+const EXIT_MARGIN: Duration = Duration::from_millis(200);
+
+/// Tells the worker that the end has come, with all that comes before `deadline` and is worth waiting for.
+pub(super) fn shut_down(
+    worker: &Arc<Worker>,
+    turn: &Turn,
+    has_telemetry: bool,
+    is_spindown: bool,
+    deadline: Instant,
+    raw: Vec<u8>,
+) {
+    let batches = turn.batches();
+    // What the platform said of the end of an invocation, the worker knows already if it was bad.
+    let is_open = turn.word().is_some_and(|word| word < Word::Done);
+    let event = Message::Shutdown { is_open, raw };
+    // A reason that is no spindown is a witness of a failure of its own.
+    if is_open && !is_spindown {
+        worker.report(&event, None);
+    } else {
+        worker.tell(&event);
+    }
+    worker.tell(&Message::Flush);
+    if has_telemetry {
+        let now = Instant::now();
+        let last_word = deadline.checked_sub(LAST_WORD_MARGIN).unwrap_or(now);
+        match tail(is_spindown, turn.word()) {
+            Tail::None => {}
+            Tail::Word(word, Patience::Short) => {
+                let wait = if worker.is_wanted() { TAIL_WAIT } else { QUIET_TAIL_WAIT };
+                turn.wait_word(word, last_word.min(now + wait));
+            }
+            Tail::Word(word, Patience::Long) => turn.wait_word(word, last_word),
+            Tail::Batch => turn.wait_batch(batches, last_word),
+        }
+    }
+    let exit = deadline.checked_sub(EXIT_MARGIN).unwrap_or_else(Instant::now);
+    if let Some(flush) = worker.tell(&Message::Flush) {
+        worker.wait(Some(flush), exit);
+    }
+}
+
+/// What telemetry is worth waiting for at SHUTDOWN.
+#[derive(Debug, PartialEq, Eq)]
+enum Tail {
+    /// Everything is there.
+    None,
+    /// This word of the open invocation.
+    Word(Word, Patience),
+    /// Whatever comes next: no invocation is known, but something failed.
+    Batch,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Patience {
+    Short,
+    Long,
+}
+
+fn tail(is_spindown: bool, word: Option<Word>) -> Tail {
+    match (word, is_spindown) {
+        (Some(Word::Report), _) | (None, true) => Tail::None,
+        (Some(Word::Done), _) => Tail::Word(Word::Report, Patience::Short),
+        // Lost, or late: an environment that spins down has nothing open.
+        (Some(Word::Started), true) => Tail::Word(Word::Done, Patience::Short),
+        (Some(Word::Started), false) => Tail::Word(Word::Done, Patience::Long),
+        (None, false) => Tail::Batch,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::TcpStream;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::super::run;
+    use super::super::stand_in::{INVOKE, Lambda, NEXT, SUBSCRIBE, port, post, shutdown, status, usual};
+    use super::*;
+    use crate::link::testing::shell;
+
+    #[test]
+    fn what_is_waited_for_at_shutdown_depends_on_what_is_missing() {
+        assert_eq!(tail(true, None), Tail::None);
+        assert_eq!(tail(false, None), Tail::Batch);
+        assert_eq!(tail(false, Some(Word::Started)), Tail::Word(Word::Done, Patience::Long));
+        assert_eq!(tail(true, Some(Word::Started)), Tail::Word(Word::Done, Patience::Short));
+        assert_eq!(tail(false, Some(Word::Done)), Tail::Word(Word::Report, Patience::Short));
+        assert_eq!(tail(false, Some(Word::Report)), Tail::None);
+    }
+
+    #[test]
+    fn at_shutdown_the_worker_is_told_all_and_flushed_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let told = directory.path().join("told");
+        let (send, receive) = channel();
+        let mut events = vec![status("200 OK", INVOKE)].into_iter();
+        let lambda = Lambda::start(move |call, body| match call {
+            SUBSCRIBE => {
+                send.send(port(body)).unwrap();
+                usual(call, body)
+            }
+            NEXT => Some(events.next().unwrap_or_else(|| timed_out(&receive))),
+            _ => usual(call, body),
+        });
+        // It never acknowledges, so it is waited for until 200 ms before the deadline.
+        let (worker, _) = shell(&format!("exec cat > {}", told.display()));
+        run(&lambda.config(directory.path()), worker).unwrap();
+        assert_eq!(kinds(&fs::read(&told).unwrap()), [1, 2, 4, 7, 8, 8]);
+    }
+
+    /// The platform's account of a timeout, and the SHUTDOWN event that follows it.
+    fn timed_out(port: &Receiver<u16>) -> String {
+        let stream = TcpStream::connect(("127.0.0.1", port.recv().unwrap())).unwrap();
+        let batch = br#"[{"type":"platform.runtimeDone","record":{"requestId":"r1","status":"timeout"}}]"#;
+        post(&stream, "/", batch);
+        // The answer comes before the batch is looked at; the next one comes after.
+        post(&stream, "/", b"[]");
+        shutdown("timeout", 800)
+    }
+
+    /// The kinds of the frames in `bytes`, read by the documented layout.
+    fn kinds(mut bytes: &[u8]) -> Vec<u8> {
+        let mut kinds = Vec::new();
+        while let Some((header, rest)) = bytes.split_first_chunk::<13>() {
+            let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
+            kinds.push(header[4]);
+            bytes = &rest[length..];
+        }
+        assert_eq!(bytes, b"");
+        kinds
+    }
+}

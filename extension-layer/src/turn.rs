@@ -1,0 +1,251 @@
+//! What is known of the invocation that runs now, from all sides: the INVOKE event, the proxy, the platform's events.
+//!
+//! It answers two questions. *Is the runtime's part over?* Lambda ends an invocation when the runtime and every extension
+//! have asked for the next event, so an extension that asks when the runtime has answered costs nothing, and can still
+//! wait if the answer was an error. *Has the platform said its last word?* It is worth waiting for at SHUTDOWN.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::say::lock;
+
+/// Answers of the runtime that are remembered: they may come before the INVOKE event that they belong to.
+const ANSWERS_MAX: usize = 64;
+
+/// How an invocation ended, seen from the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Response,
+    Error,
+}
+
+/// What the platform said of an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Word {
+    /// It runs.
+    Started,
+    /// `platform.runtimeDone`: the runtime is done with it.
+    Done,
+    /// `platform.report`: the last one.
+    Report,
+}
+
+/// What a connection of the runtime is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// It waits for an invocation.
+    Waiting,
+    /// It got this one.
+    Running(String),
+}
+
+/// The invocation that runs now.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: Option<Open>,
+    runtime: Vec<(u64, Place)>,
+    answers: VecDeque<(String, Answer)>,
+    /// Batches of telemetry so far.
+    batches: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    request_id: String,
+    word: Word,
+}
+
+impl Turn {
+    /// The INVOKE event came.
+    pub(crate) fn opened(&self, request_id: String) {
+        lock(&self.state).open = Some(Open { request_id, word: Word::Started });
+    }
+
+    /// The id of the invocation that the runtime runs, if it runs one and the proxy saw it; else of the open, or last,
+    /// invocation. The runtime may have got it before the INVOKE event comes here.
+    pub(crate) fn request_id(&self) -> Option<String> {
+        let state = lock(&self.state);
+        let mut running = state.runtime.iter().filter_map(|(_, place)| match place {
+            Place::Running(request_id) => Some(request_id),
+            Place::Waiting => None,
+        });
+        match (running.next(), running.next()) {
+            (Some(request_id), None) => Some(request_id.clone()),
+            // Managed Instances run several at a time, and a bare hook does not know its own.
+            (Some(_), Some(_)) => None,
+            (None, _) => state.open.as_ref().map(|open| open.request_id.clone()),
+        }
+    }
+
+    /// A batch of telemetry came; `read` finds in it what the platform says of a request id.
+    pub(crate) fn heard(&self, read: impl FnOnce(&str) -> Option<Word>) {
+        let mut state = lock(&self.state);
+        state.batches += 1;
+        if let Some(open) = &mut state.open
+            && open.word < Word::Report
+            && let Some(word) = read(&open.request_id)
+        {
+            open.word = open.word.max(word);
+        }
+        self.changed.notify_all();
+    }
+
+    /// The runtime asked for an invocation on this connection.
+    pub(crate) fn runtime_waits(&self, connection: u64) {
+        self.place(connection, Some(Place::Waiting));
+    }
+
+    /// The runtime got an invocation on this connection, or an answer without one.
+    pub(crate) fn runtime_runs(&self, connection: u64, request_id: Option<&str>) {
+        self.place(connection, request_id.map(|request_id| Place::Running(request_id.to_owned())));
+    }
+
+    /// The runtime, or Lambda, closed this connection.
+    pub(crate) fn runtime_left(&self, connection: u64) {
+        self.place(connection, None);
+    }
+
+    fn place(&self, connection: u64, place: Option<Place>) {
+        let mut state = lock(&self.state);
+        state.runtime.retain(|(other, _)| *other != connection);
+        state.runtime.extend(place.map(|place| (connection, place)));
+        self.changed.notify_all();
+    }
+
+    /// The runtime answered an invocation, on whichever connection.
+    pub(crate) fn runtime_answered(&self, request_id: &str, answer: Answer) {
+        let mut state = lock(&self.state);
+        state.runtime.retain(|(_, place)| !matches!(place, Place::Running(running) if running == request_id));
+        if state.answers.len() >= ANSWERS_MAX {
+            state.answers.pop_front();
+        }
+        state.answers.push_back((request_id.to_owned(), answer));
+        self.changed.notify_all();
+    }
+
+    /// Waits for the runtime's answer to the open invocation, as long as one can come: the runtime is there, the platform
+    /// has not ended the invocation, and `until` is not over. `None` if it cannot.
+    pub(crate) fn wait_answer(&self, until: Instant) -> Option<Answer> {
+        let mut state = lock(&self.state);
+        loop {
+            let open = state.open.as_ref()?;
+            let answer = state.answers.iter().rev().find(|(request_id, _)| *request_id == open.request_id);
+            if let Some((_, answer)) = answer {
+                return Some(*answer);
+            }
+            let can_come = open.word < Word::Done
+                && state.runtime.iter().any(|(_, place)| match place {
+                    Place::Waiting => true,
+                    Place::Running(request_id) => *request_id == open.request_id,
+                });
+            let left = until.saturating_duration_since(Instant::now());
+            if !can_come || left.is_zero() {
+                return None;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// What the platform said of the open invocation so far. `None` if there was none.
+    pub(crate) fn word(&self) -> Option<Word> {
+        lock(&self.state).open.as_ref().map(|open| open.word)
+    }
+
+    /// How many batches of telemetry came so far.
+    pub(crate) fn batches(&self) -> u64 {
+        lock(&self.state).batches
+    }
+
+    /// Waits until the platform has said `word` of the open invocation, or `until`.
+    pub(crate) fn wait_word(&self, word: Word, until: Instant) {
+        self.wait(until, |state| state.open.as_ref().is_some_and(|open| open.word >= word));
+    }
+
+    /// Waits until more than `batches` batches of telemetry came, or `until`.
+    pub(crate) fn wait_batch(&self, batches: u64, until: Instant) {
+        self.wait(until, |state| state.batches > batches);
+    }
+
+    fn wait(&self, until: Instant, is_enough: impl Fn(&State) -> bool) {
+        let mut state = lock(&self.state);
+        while !is_enough(&state) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[test]
+    fn nobody_waits_for_a_runtime_that_does_not_use_the_proxy() {
+        let turn = Turn::default();
+        assert_eq!(turn.wait_answer(later()), None);
+        turn.opened("1".to_owned());
+        assert_eq!(turn.wait_answer(later()), None);
+    }
+
+    #[test]
+    fn an_answer_that_came_before_its_invoke_event_counts() {
+        let turn = Turn::default();
+        turn.runtime_waits(7);
+        turn.runtime_runs(7, Some("1"));
+        turn.runtime_answered("1", Answer::Error);
+        turn.runtime_waits(7);
+        turn.opened("1".to_owned());
+        assert_eq!(turn.wait_answer(later()), Some(Answer::Error));
+    }
+
+    #[test]
+    fn a_runtime_that_dies_or_is_timed_out_ends_the_wait() {
+        let turn = Turn::default();
+        turn.opened("1".to_owned());
+        turn.runtime_runs(7, Some("1"));
+        turn.runtime_left(7);
+        assert_eq!(turn.wait_answer(later()), None);
+
+        turn.runtime_runs(8, Some("1"));
+        turn.heard(|request_id| (request_id == "1").then_some(Word::Done));
+        assert_eq!(turn.wait_answer(later()), None);
+    }
+
+    #[test]
+    fn the_wait_sees_an_answer_from_another_thread() {
+        let turn = Turn::default();
+        turn.opened("1".to_owned());
+        turn.runtime_waits(7);
+        std::thread::scope(|scope| {
+            let wait = scope.spawn(|| turn.wait_answer(later()));
+            turn.runtime_runs(7, Some("1"));
+            turn.runtime_answered("1", Answer::Response);
+            assert_eq!(wait.join().unwrap(), Some(Answer::Response));
+        });
+    }
+
+    #[test]
+    fn the_answers_that_are_remembered_are_bounded() {
+        let turn = Turn::default();
+        for request in 0..1000 {
+            turn.runtime_answered(&request.to_string(), Answer::Response);
+        }
+        assert_eq!(lock(&turn.state).answers.len(), ANSWERS_MAX);
+    }
+}

@@ -1,0 +1,184 @@
+//! Do two witnesses tell of the same failure?
+//!
+//! They do if it is the same request (or both times the initialization), and their words agree:
+//!
+//! - The platform knows *that* something failed, seldom why. Its word belongs to whatever else is told of the request; but
+//!   a deadline that passed is a failure of its own, whatever was logged before.
+//! - A witness without words (a body that no reader takes) cannot disagree.
+//! - The panic hook has the bare message, which the runtime posts as `Lambda panicked: <message>`.
+//! - All others say the same type and the same message, or as much of it as a log's longest line holds.
+
+use trace_record::Record;
+use trace_record::failure::{Kind, Phase, Witness};
+
+/// Bytes of a message's end that are compared. Messages of a mebibyte are not kept for the sake of late witnesses.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// Bytes of the shortest line that a log may have cut: Lambda's emulator does it at 64 KiB, Lambda itself at 256.
+const LOG_LINE_BYTES_MIN: usize = 60 * 1024;
+
+/// What a failure is recognized by.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Features {
+    request_id: Option<String>,
+    is_init: bool,
+    kind: Option<Kind>,
+    error_type: Option<String>,
+    message_bytes: usize,
+    message_end: Vec<u8>,
+    witnesses: Vec<Witness>,
+}
+
+impl Features {
+    pub(super) fn of(record: &Record) -> Self {
+        let message = record.error_message.as_bytes();
+        Self {
+            request_id: record.request_id.clone(),
+            is_init: record.phase == Some(Phase::Init),
+            kind: record.kind.clone(),
+            error_type: record.error_type.clone(),
+            message_bytes: message.len(),
+            message_end: message[message.len().saturating_sub(MESSAGE_BYTES_MAX)..].to_vec(),
+            witnesses: record.witnesses.clone(),
+        }
+    }
+
+    /// The request that failed.
+    pub(super) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// True if only the platform tells of it.
+    pub(super) fn is_platforms(&self) -> bool {
+        self.is_only(Witness::Platform)
+    }
+
+    /// True if `other` tells of the same failure.
+    pub(super) fn is_same(&self, other: &Features) -> bool {
+        if self.request_id != other.request_id && !(self.is_init && other.is_init) {
+            return false;
+        }
+        match (self.is_platforms(), other.is_platforms()) {
+            (true, true) => return true,
+            (true, false) => return self.may_explain(other),
+            (false, true) => return other.may_explain(self),
+            (false, false) => {}
+        }
+        if self.is_wordless() || other.is_wordless() {
+            return true;
+        }
+        match (self.is_only(Witness::Capture), other.is_only(Witness::Capture)) {
+            (true, false) => other.message_end.ends_with(&self.message_end),
+            (false, true) => self.message_end.ends_with(&other.message_end),
+            _ => {
+                let is_equal =
+                    (self.message_bytes, &self.message_end) == (other.message_bytes, &other.message_end);
+                self.error_type == other.error_type
+                    && (is_equal || self.is_beginning_of(other) || other.is_beginning_of(self))
+            }
+        }
+    }
+
+    /// True if `late` tells of this failure, which is complete already.
+    ///
+    /// Two look like late witnesses and are not. A runtime posts one error for an invocation, so a second one is that of
+    /// another attempt: Lambda tries an asynchronous event again under the same id. And the end of the process is not
+    /// explained by what the function logged long before and went on.
+    pub(super) fn is_told_again_by(&self, late: &Features) -> bool {
+        let is_next_attempt = self.is_seen_by(Witness::RuntimeApi) && late.is_seen_by(Witness::RuntimeApi);
+        let is_end = late.is_platforms() && late.kind.is_some();
+        self.is_same(late) && !is_next_attempt && (!is_end || self.has_ended_it())
+    }
+
+    /// True if the request is known to have ended with this failure.
+    pub(super) fn has_ended_it(&self) -> bool {
+        self.is_seen_by(Witness::RuntimeApi) || self.is_seen_by(Witness::Platform)
+    }
+
+    /// True if the platform's word `self` may be of the failure that `other` saw.
+    fn may_explain(&self, other: &Features) -> bool {
+        self.kind != Some(Kind::Timeout) || other.kind == Some(Kind::Timeout)
+    }
+
+    /// True if this is what is left of `other` in a log that cuts its lines.
+    fn is_beginning_of(&self, other: &Features) -> bool {
+        self.is_only(Witness::Log) && (LOG_LINE_BYTES_MIN..other.message_bytes).contains(&self.message_bytes)
+    }
+
+    fn is_wordless(&self) -> bool {
+        self.error_type.is_none() && self.message_bytes == 0
+    }
+
+    fn is_seen_by(&self, witness: Witness) -> bool {
+        self.witnesses.contains(&witness)
+    }
+
+    fn is_only(&self, witness: Witness) -> bool {
+        self.witnesses.iter().all(|seen| *seen == witness)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(witness: Witness, error_type: &str, message: &str) -> Features {
+        Features::of(&Record {
+            request_id: Some("r1".into()),
+            error_type: Some(error_type.to_owned()).filter(|name| !name.is_empty()),
+            error_message: message.into(),
+            witnesses: vec![witness],
+            ..Record::default()
+        })
+    }
+
+    fn of_kind(kind: Kind, features: Features) -> Features {
+        Features { kind: Some(kind), ..features }
+    }
+
+    #[test]
+    fn words_decide_and_a_witness_without_words_agrees() {
+        let body = told(Witness::RuntimeApi, "E", "m");
+        assert!(body.is_same(&told(Witness::Log, "E", "m")));
+        assert!(!body.is_same(&told(Witness::Log, "E", "n")));
+        assert!(!body.is_same(&told(Witness::Log, "F", "m")));
+        assert!(body.is_same(&told(Witness::Platform, "Runtime.Unknown", "")));
+        assert!(told(Witness::RuntimeApi, "", "").is_same(&told(Witness::Log, "E", "m")));
+        assert!(!body.is_same(&Features { request_id: Some("r2".into()), ..body.clone() }));
+    }
+
+    #[test]
+    fn the_hooks_message_is_found_in_what_the_runtime_posts() {
+        let long = "x".repeat(5_000);
+        for message in ["no price", &long] {
+            let hook = told(Witness::Capture, "panic", message);
+            let posted =
+                told(Witness::RuntimeApi, "lambda_runtime::E", &format!("Lambda panicked: {message}"));
+            assert!(hook.is_same(&posted) && posted.is_same(&hook));
+            assert!(!hook.is_same(&told(Witness::RuntimeApi, "E", "another")));
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_passed_is_a_failure_of_its_own() {
+        let timeout = of_kind(Kind::Timeout, told(Witness::Platform, "Sandbox.Timedout", ""));
+        assert!(!timeout.is_same(&told(Witness::Log, "E", "m")));
+        assert!(
+            timeout
+                .is_same(&of_kind(Kind::Timeout, told(Witness::Log, "Sandbox.Timedout", "Task timed out")))
+        );
+        assert!(timeout.is_same(&told(Witness::Platform, "", "")));
+    }
+
+    #[test]
+    fn late_witnesses_are_told_from_new_failures() {
+        let exit = of_kind(Kind::Exit, told(Witness::Platform, "Runtime.ExitError", ""));
+        let (body, log) = (told(Witness::RuntimeApi, "E", "m"), told(Witness::Log, "E", "m"));
+        assert!(body.is_told_again_by(&log));
+        assert!(body.is_told_again_by(&exit));
+        assert!(log.is_told_again_by(&told(Witness::Platform, "Runtime.Unknown", "")));
+        assert!(!log.is_told_again_by(&exit), "the process ended after it was logged");
+        assert!(log.is_told_again_by(&body));
+        assert!(!body.is_told_again_by(&body), "another attempt of the same request");
+    }
+}

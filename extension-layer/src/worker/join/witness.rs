@@ -1,0 +1,182 @@
+//! What each witness says of a failure, as a bare record.
+
+use serde_json::{Map, Value};
+use trace_agent_core::receive::native;
+use trace_record::Record;
+use trace_record::complete::rfc3339;
+use trace_record::failure::{Kind, Phase, Witness};
+use trace_record::normalize::{self, RAW_BYTES_MAX, platform};
+use trace_record::text;
+
+use crate::link::Posted;
+
+/// The header in which a runtime may name the type of an error, beside its body.
+const ERROR_TYPE_HEADER: &str = "lambda-runtime-function-error-type";
+
+/// The function, as the registration describes it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Function {
+    pub(crate) name: Option<String>,
+    pub(crate) version: Option<String>,
+}
+
+/// An invocation, as its INVOKE event describes it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Invocation {
+    pub(crate) request_id: String,
+    pub(crate) deadline_ms: Option<i64>,
+    pub(crate) trace_id: Option<String>,
+}
+
+/// Lambda's answer to the registration.
+pub(super) fn function(raw: &[u8]) -> Function {
+    let object = object(raw);
+    Function { name: string(&object, "functionName"), version: string(&object, "functionVersion") }
+}
+
+/// An INVOKE event. `None` if it names no invocation.
+pub(super) fn invocation(raw: &[u8]) -> Option<Invocation> {
+    let object = object(raw);
+    let trace = object.get("tracing").and_then(Value::as_object);
+    Some(Invocation {
+        request_id: string(&object, "requestId")?,
+        deadline_ms: object.get("deadlineMs").and_then(Value::as_i64),
+        trace_id: trace.and_then(|trace| string(trace, "value")),
+    })
+}
+
+/// The runtime, to the Runtime API.
+pub(super) fn posted(posted: &Posted) -> Record {
+    let mut record = normalize::posted(&posted.body);
+    let path = posted.path().split('?').next().unwrap_or_default();
+    let invocation = path.strip_suffix("/error").and_then(|path| path.rsplit_once("/invocation/"));
+    record.phase = Some(match invocation {
+        Some(_) => Phase::Invoke,
+        None if path.ends_with("/restore/error") => Phase::Restore,
+        None => Phase::Init,
+    });
+    // The path is Lambda's own word for it; what stands in the body is the program's.
+    record.request_id = invocation.map(|(_, id)| id.to_owned());
+    let header = posted.header(ERROR_TYPE_HEADER).map(|value| String::from_utf8_lossy(value).into_owned());
+    record.error_type = record.error_type.or(header.filter(|name| !name.is_empty()));
+    record.handled = Some(false);
+    if posted.is_truncated {
+        record.truncated.insert("body".to_owned(), 1);
+    }
+    record
+}
+
+/// The hook inside the handler's process. `None` if the datagram is not of our making; a report that this build cannot read
+/// is a failure all the same, kept as it came.
+pub(super) fn captured(datagram: &[u8]) -> Option<Record> {
+    match native::datagram(datagram) {
+        Ok(record) => Some(record),
+        Err(_) if native::is_datagram(datagram) => Some(Record {
+            kind: Some(Kind::Panic),
+            witnesses: vec![Witness::Capture],
+            raw: Some(text::prefix(&String::from_utf8_lossy(datagram), RAW_BYTES_MAX).to_owned()),
+            truncated: [("report".to_owned(), 1)].into(),
+            ..Record::default()
+        }),
+        Err(_) => None,
+    }
+}
+
+/// The runtime or the program, to the log: `block` was found to be one failure's.
+pub(super) fn logged(block: &str, time_ms: Option<i64>) -> Option<Record> {
+    let mut record = normalize::block(block)?;
+    record.witnesses = vec![Witness::Log];
+    record.timestamp = record.timestamp.or(time_ms.map(rfc3339));
+    Some(record)
+}
+
+/// What the platform says when an invocation or an initialization is over.
+pub(super) struct End {
+    pub(super) request_id: Option<String>,
+    pub(super) phase: Phase,
+    /// What it says of the failure, if it was one: that it failed, seldom why.
+    pub(super) failure: Option<Record>,
+}
+
+/// Reads a platform event. `None` if it is not the end of anything: the set of types is open.
+pub(super) fn end(name: &str, event: &Map<String, Value>, time_ms: Option<i64>) -> Option<End> {
+    let phase = match name {
+        "platform.runtimeDone" | "platform.report" => Phase::Invoke,
+        "platform.initRuntimeDone" | "platform.initReport" => Phase::Init,
+        "platform.restoreRuntimeDone" | "platform.restoreReport" => Phase::Restore,
+        _ => return None,
+    };
+    let request_id = string(event, "requestId");
+    let status = string(event, "status").unwrap_or_default();
+    let failure = matches!(status.as_str(), "error" | "failure" | "timeout").then(|| {
+        let error_type = string(event, "errorType");
+        let message = message(&status, event);
+        let record = platform::told(error_type.as_deref(), &message).unwrap_or_default();
+        Record {
+            error_type: record.error_type.clone().or(error_type),
+            witnesses: vec![Witness::Platform],
+            phase: Some(phase),
+            request_id: request_id.clone(),
+            handled: Some(false),
+            timestamp: time_ms.map(rfc3339),
+            ..record
+        }
+    });
+    Some(End { request_id, phase, failure })
+}
+
+/// The invocation that a platform event begins.
+pub(super) fn start<'a>(name: &str, event: &'a Map<String, Value>) -> Option<&'a str> {
+    (name == "platform.start").then(|| event.get("requestId")?.as_str()).flatten()
+}
+
+/// How many log records the platform dropped before they came here.
+pub(super) fn dropped(name: &str, event: &Map<String, Value>) -> Option<u64> {
+    (name == "platform.logsDropped").then(|| event.get("droppedRecords").and_then(Value::as_u64).unwrap_or(1))
+}
+
+/// The SHUTDOWN event: only its reason says that `invocation`, which was open, came to nothing.
+pub(super) fn shutdown(raw: &[u8], invocation: &Invocation) -> Option<Record> {
+    let reason = string(&object(raw), "shutdownReason").unwrap_or_default().to_ascii_lowercase();
+    let (kind, error_type, message) = match reason.as_str() {
+        "timeout" => (Kind::Timeout, "Sandbox.Timedout", "Task timed out"),
+        "failure" => (Kind::Exit, "Runtime.ExitError", "the runtime ended"),
+        _ => return None,
+    };
+    Some(Record {
+        error_message: message.to_owned(),
+        error_type: Some(error_type.to_owned()),
+        kind: Some(kind),
+        phase: Some(Phase::Invoke),
+        request_id: Some(invocation.request_id.clone()),
+        handled: Some(false),
+        witnesses: vec![Witness::Platform],
+        ..Record::default()
+    })
+}
+
+/// When the event `raw` says that its time is over, in milliseconds since 1970.
+pub(crate) fn deadline_ms(raw: &[u8]) -> Option<i64> {
+    object(raw).get("deadlineMs").and_then(Value::as_i64)
+}
+
+/// What the platform would have told the client.
+fn message(status: &str, event: &Map<String, Value>) -> String {
+    let duration_ms =
+        event.get("metrics").and_then(|metrics| metrics.get("durationMs")).and_then(Value::as_f64);
+    match (status, duration_ms) {
+        ("timeout", Some(duration_ms)) => {
+            format!("Task timed out after {:.2} seconds", duration_ms / 1_000.0)
+        }
+        ("timeout", None) => "Task timed out".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn object(raw: &[u8]) -> Map<String, Value> {
+    serde_json::from_slice(raw).unwrap_or_default()
+}
+
+fn string(object: &Map<String, Value>, member: &str) -> Option<String> {
+    object.get(member)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,255 @@
+//! The worker: everything that can go wrong on hostile input. It reads frames, joins what witnesses of one failure saw,
+//! names native frames, completes records and ships them. When it dies, the supervisor starts another.
+//!
+//! A thread reads frames as fast as they come, notes when, and looks out for SHUTDOWN, which ends whatever is under way;
+//! one task does the rest, so frames are answered in order.
+
+mod limits;
+mod join;
+mod outbox;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
+use trace_agent_core::choose::Connect;
+use trace_agent_core::clock::now_ms;
+use trace_agent_core::config::{Config, Settings, SinkChoice};
+use trace_agent_core::ship::Deadline;
+use trace_capture::wire::SOCKET_PATH;
+
+use crate::link::{Acks, Frame, Frames, MEMORY_BYTES_VARIABLE, Message};
+use crate::say::{say, spawn};
+use join::Join;
+use outbox::Outbox;
+
+/// Bytes of frames that wait between the thread that reads and the task that works: two of the largest, or what comes
+/// during a try of the sink. When it is full, reading waits, and the supervisor with it for as long as it allows.
+const WAITING_BYTES_MAX: u32 = 8 * 1024 * 1024;
+
+/// What one frame counts beside its own bytes, in bytes.
+const FRAME_OVERHEAD_BYTES: usize = 256;
+
+/// How long one round of shipping may take. Nobody is held for so long: the supervisor's own cap is shorter, and its
+/// acknowledgement may come late.
+const SHIP_MAX: Duration = Duration::from_secs(2);
+
+/// How long before its deadline a SHUTDOWN ends shipping. What is left is printed; the supervisor waits for that until
+/// 200 ms before the deadline.
+const PRINT_MARGIN: Duration = Duration::from_millis(300);
+
+/// A frame, and when it came.
+struct Arrived {
+    frame: Frame,
+    at_ms: i64,
+    /// Its part of [`WAITING_BYTES_MAX`].
+    _room: OwnedSemaphorePermit,
+}
+
+/// Runs the worker until the supervisor is gone. `connect` opens the CloudWatch sink.
+pub(crate) fn main(frames: Frames, acks: &Acks, connect: Connect) -> ExitCode {
+    let variable = |name: &str| std::env::var(name).ok();
+    limits::bind(variable(MEMORY_BYTES_VARIABLE).and_then(|bytes| bytes.parse().ok()));
+    let (config, problems) = Config::read(&Settings::from_variables(variable), SinkChoice::Auto);
+    problems.iter().for_each(|problem| say(format_args!("{problem}")));
+    match run(frames, acks, Outbox::new(config, connect, spool_folder(), Box::new(io::stdout()))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format_args!("the worker cannot start: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Works until the supervisor is gone.
+///
+/// # Errors
+///
+/// If there is no event queue or thread to be had.
+fn run(frames: Frames, acks: &Acks, outbox: Outbox) -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let (end, end_watched) = watch::channel(None);
+    let handle = runtime.handle().clone();
+    spawn("frames", move || read(frames, &sender, &end, &handle))?;
+    runtime.block_on(work(receiver, acks, outbox, &Deadline::watched(end_watched)));
+    Ok(())
+}
+
+/// Where records wait that the sink may take later: beside the capture socket, in /tmp, which is all that a function can
+/// write, and outlives a reset.
+fn spool_folder() -> PathBuf {
+    let socket =
+        std::env::var_os("TRACE_AGENT_SOCKET").map_or_else(|| PathBuf::from(SOCKET_PATH), PathBuf::from);
+    socket.with_file_name("spool")
+}
+
+/// The thread that reads.
+fn read(
+    mut frames: Frames,
+    sender: &mpsc::UnboundedSender<Arrived>,
+    end: &watch::Sender<Option<Instant>>,
+    handle: &runtime::Handle,
+) {
+    let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX as usize));
+    loop {
+        let frame = match frames.read() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return,
+            Err(error) => return say(format_args!("the worker cannot read on: {error}")),
+        };
+        let at_ms = now_ms();
+        if let Message::Shutdown { raw, .. } = &frame.message {
+            end.send_replace(Some(end_of_shipping(join::deadline_ms(raw), at_ms)));
+        }
+        let bytes = u32::try_from(frame.bytes + FRAME_OVERHEAD_BYTES).unwrap_or(u32::MAX);
+        let permits = Arc::clone(&room).acquire_many_owned(bytes.min(WAITING_BYTES_MAX));
+        let Ok(_room) = handle.block_on(permits) else { return };
+        if sender.send(Arrived { frame, at_ms, _room }).is_err() {
+            return;
+        }
+    }
+}
+
+/// When shipping must end for a SHUTDOWN with this deadline. One that does not say it has no time to spare.
+fn end_of_shipping(deadline_ms: Option<i64>, now_ms: i64) -> Instant {
+    let left_ms = deadline_ms.map_or(0, |deadline_ms| deadline_ms.saturating_sub(now_ms));
+    let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)).min(SHIP_MAX);
+    Instant::now() + left.saturating_sub(PRINT_MARGIN)
+}
+
+/// The task that works.
+async fn work(mut frames: mpsc::UnboundedReceiver<Arrived>, acks: &Acks, mut outbox: Outbox, end: &Deadline) {
+    let mut join = Join::default();
+    let mut is_last = false;
+    loop {
+        let wait_ms = join.closes_at_ms().map(|at_ms| u64::try_from(at_ms - now_ms()).unwrap_or(0));
+        let arrived = match wait_ms {
+            Some(wait_ms) => tokio::time::timeout(Duration::from_millis(wait_ms), frames.recv()).await.ok(),
+            None => Some(frames.recv().await),
+        };
+        let closed = match arrived {
+            Some(Some(Arrived { frame, at_ms, _room })) => {
+                is_last |= matches!(frame.message, Message::Shutdown { .. });
+                join.see(frame.message, frame.sequence, at_ms)
+            }
+            // The supervisor is gone, and with it the function: what is open is all that there will be.
+            Some(None) => break,
+            None => join.close_old(now_ms()),
+        };
+        outbox.ship(closed, &join.function, &mut end.within(SHIP_MAX), is_last).await;
+        if is_last {
+            say_lost(&mut join);
+        }
+        if let Some(sequence) = join.settled()
+            && acks.ack(sequence).is_err()
+        {
+            break;
+        }
+    }
+    let closed = join.close_all();
+    outbox.ship(closed, &join.function, &mut end.within(SHIP_MAX), true).await;
+    say_lost(&mut join);
+}
+
+/// Says what was lost when there may be no further record to count it in.
+fn say_lost(join: &mut Join) {
+    for (what, count) in join.take_lost() {
+        say(format_args!("lost: {count} {what}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use super::outbox::tests::{MOOD, Mood, Stand, messages, stored};
+    use super::*;
+    use crate::http::RequestHead;
+    use crate::link::{Posted, pair};
+
+    fn posted(message: &str) -> Message {
+        let head = b"POST /2018-06-01/runtime/invocation/r1/error HTTP/1.1\r\n\r\n".to_vec();
+        let body = format!(r#"{{"errorType":"E","errorMessage":"{message}"}}"#);
+        Message::Posted(Posted::new(RequestHead::parse(head).unwrap(), body.into_bytes(), false))
+    }
+
+    /// Waits for the acknowledgement of `sequence`, or a later one.
+    fn wait_ack(mut supervisor: &UnixStream, sequence: u64) {
+        let mut ack = [0; 8];
+        while u64::from_le_bytes(ack) < sequence {
+            supervisor.read_exact(&mut ack).unwrap();
+        }
+    }
+
+    fn tell(mut supervisor: &UnixStream, messages: &[Message]) {
+        for (sequence, message) in (1..).zip(messages) {
+            supervisor.write_all(&message.encode(sequence)).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_frame_is_acknowledged_in_the_end_and_every_failure_shipped() {
+        MOOD.set(Mood::Stores);
+        let stand = Stand::new();
+        let (frames, acks, supervisor) = pair();
+        let tells = thread::spawn(move || {
+            let batch = br#"[{"type":"function","record":"[ERROR] no traceback follows\n"}]"#;
+            tell(
+                &supervisor,
+                &[
+                    Message::Telemetry(b"[{".to_vec()),
+                    posted("first"),
+                    Message::RuntimeNext,
+                    posted("second"),
+                    Message::Telemetry(batch.to_vec()),
+                    Message::Flush,
+                ],
+            );
+            wait_ack(&supervisor, 6);
+            // After this nobody asks for more, and still it is shipped.
+            tell(&supervisor, &[posted("third")]);
+        });
+        run(frames, &acks, stand.outbox).unwrap();
+        tells.join().unwrap();
+        assert_eq!(stored(), ["first", "second", "third"]);
+        assert_eq!(stand.written.lines(), [""; 0]);
+    }
+
+    #[test]
+    fn a_sink_that_hangs_does_not_outlive_the_deadline_of_a_shutdown() {
+        MOOD.set(Mood::Hangs);
+        let stand = Stand::new();
+        let (frames, acks, supervisor) = pair();
+        let (told, deadline_ms) = (stand.written.clone(), now_ms() + 800);
+        let tells = thread::spawn(move || {
+            let event = format!(r#"{{"shutdownReason":"spindown","deadlineMs":{deadline_ms}}}"#);
+            let shutdown = Message::Shutdown { is_open: false, raw: event.into_bytes() };
+            tell(&supervisor, &[posted("first"), Message::RuntimeNext, shutdown, Message::Flush]);
+            wait_ack(&supervisor, 4);
+            // When it is acknowledged it is printed, since nothing that is put away outlives the environment.
+            assert_eq!(messages(&told), ["first"]);
+        });
+        run(frames, &acks, stand.outbox).unwrap();
+        tells.join().unwrap();
+    }
+
+    #[test]
+    fn shipping_ends_before_the_deadline_and_at_once_without_one() {
+        let left_ms = |deadline_ms| {
+            end_of_shipping(deadline_ms, 10_000).saturating_duration_since(Instant::now()).as_millis()
+        };
+        assert!(left_ms(Some(12_000)) <= 1_700);
+        assert!(left_ms(Some(i64::MAX)) <= 1_700);
+        for past in [None, Some(10_200), Some(0), Some(i64::MIN)] {
+            assert_eq!(left_ms(past), 0, "{past:?}");
+        }
+    }
+}

@@ -1,0 +1,500 @@
+//! From a complete failure to the sink, and what happens when the sink does not take it.
+//!
+//! Standard output is the last resort: Lambda carries it to the function's own log, so nothing that is printed is lost.
+//! What the sink refuses is printed at once. If it is out of reach or denies everything, so is all that follows. If it only
+//! fails, what it did not take waits in /tmp, it is left alone for [`REST`], and failures in the meantime wait at once: a
+//! sink that hangs costs one try in every rest, not one for every failure. The third failed try in a row is the last one.
+//! At SHUTDOWN everything that waits is tried once more and then printed.
+//!
+//! Records are complete, and so redacted, before any of this.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use trace_agent_core::choose::{self, Connect, Home};
+use trace_agent_core::clock::now_ms;
+use trace_agent_core::config::{Config, SinkChoice};
+use trace_agent_core::pipeline;
+use trace_agent_core::private;
+use trace_agent_core::ship::{Deadline, Shipped, Shipper};
+use trace_agent_core::sink::Destination;
+use trace_agent_core::spool::{Spool, Ticket};
+use trace_agent_core::symbolize::Symbolizer;
+use trace_record::batch::{self, Event};
+use trace_record::render::{self, STDOUT_LINE_BYTES_MAX};
+use trace_record::retry::Fault;
+use trace_record::{Completion, Record, text};
+
+use super::join::{Closed, Function};
+use crate::say::{Once, say};
+
+/// The task root, where the user's code and sources are, unless Lambda or the wrapper says otherwise.
+const TASK_ROOT: &str = "/var/task";
+
+/// Where a layer brings symbols along.
+const LAYER_SYMBOLS: &str = "/opt/trace-agent/symbols";
+
+/// How long a sink that failed is left alone.
+const REST: Duration = Duration::from_secs(5);
+
+/// How many tries may fail in a row, each with the retries that it had time for. One fails if the sandbox is frozen in the
+/// middle of it, and two may; a VPC without a way out fails them all.
+const FAILED_TRIES_MAX: u32 = 3;
+
+/// Where records are prepared and shipped from.
+pub(super) struct Outbox {
+    config: Config,
+    connect: Connect,
+    symbolizer: Symbolizer,
+    road: Road,
+    failed_tries: u32,
+    rests_until: Option<Instant>,
+    spool_folder: PathBuf,
+    spool: Option<Spool>,
+    waiting: Vec<(Ticket, Event)>,
+    out: Box<dyn Write>,
+    unsent: Once,
+    refused: Once,
+}
+
+/// Where records go.
+enum Road {
+    /// Nothing failed yet.
+    Unopened,
+    Sink(Shipper),
+    /// To standard output, for good.
+    Out,
+}
+
+impl Outbox {
+    /// `connect` opens the CloudWatch sink; what no sink takes waits in `spool_folder` or is written to `out`.
+    pub(super) fn new(config: Config, connect: Connect, spool_folder: PathBuf, out: Box<dyn Write>) -> Self {
+        let task_root =
+            std::env::var_os("LAMBDA_TASK_ROOT").map_or_else(|| PathBuf::from(TASK_ROOT), PathBuf::from);
+        let mut debug_dirs = config.debug_dirs.clone();
+        debug_dirs.extend([task_root.join(".trace-agent/symbols"), PathBuf::from(LAYER_SYMBOLS)]);
+        let source_roots =
+            if config.source_roots.is_empty() { vec![task_root] } else { config.source_roots.clone() };
+        Self {
+            symbolizer: Symbolizer::new(&debug_dirs, &source_roots),
+            config,
+            connect,
+            road: Road::Unopened,
+            failed_tries: 0,
+            rests_until: None,
+            spool_folder,
+            spool: None,
+            waiting: Vec::new(),
+            out,
+            unsent: Once::new(),
+            refused: Once::new(),
+        }
+    }
+
+    /// Prepares and ships failures, and what waits. When this returns, each is stored, printed, or safely put away; with
+    /// `is_last`, none is only put away.
+    pub(super) async fn ship(
+        &mut self,
+        closed: Vec<Closed>,
+        function: &Function,
+        deadline: &mut Deadline,
+        is_last: bool,
+    ) {
+        let is_due = is_last || self.rests_until.is_none_or(|until| until <= Instant::now());
+        if closed.is_empty() && (self.waiting.is_empty() || !is_due) {
+            return;
+        }
+        if matches!(self.road, Road::Unopened) {
+            self.open(function, deadline).await;
+        }
+        let line_bytes_max = match &self.road {
+            Road::Sink(shipper) => shipper.line_bytes_max(),
+            Road::Unopened | Road::Out => STDOUT_LINE_BYTES_MAX,
+        };
+        let mut fresh: Vec<Event> =
+            closed.into_iter().map(|closed| self.prepare(closed, function, line_bytes_max)).collect();
+        if is_due {
+            fresh = self.send(fresh, deadline).await;
+            // What waits is older, and may be what the sink does not take.
+            if fresh.is_empty() && !self.waiting.is_empty() {
+                self.send_waiting(deadline).await;
+            }
+        }
+        if is_last || matches!(self.road, Road::Out) {
+            self.print(&fresh);
+            let waiting = std::mem::take(&mut self.waiting);
+            waiting.iter().for_each(|(_, event)| self.print(std::slice::from_ref(event)));
+            self.forget(waiting.into_iter().map(|(ticket, _)| ticket).collect());
+        } else {
+            self.put_away(fresh);
+        }
+    }
+
+    fn prepare(&mut self, closed: Closed, function: &Function, line_bytes_max: usize) -> Event {
+        let mut record = closed.record;
+        let now_ms = now_ms();
+        let invocation = closed.invocation.unwrap_or_default();
+        let origin = match &record.request_id {
+            Some(request_id) => format!("{request_id}/{}", invocation.deadline_ms.unwrap_or(0)),
+            // Nothing names an initialization; its time is as good as unique.
+            None => format!("init/{now_ms}"),
+        };
+        let completion = Completion {
+            seen_ms: Some(now_ms),
+            origin,
+            function_name: function.name.clone(),
+            function_version: function.version.clone(),
+            trace_id: invocation.trace_id,
+            ..Completion::default()
+        };
+        pipeline::finish(&mut record, &completion, &mut self.symbolizer);
+        pipeline::event(&record, line_bytes_max, now_ms)
+    }
+
+    async fn open(&mut self, function: &Function, deadline: &mut Deadline) {
+        let opened = tokio::select! {
+            opened = choose::open(&self.config, Home::Lambda, self.connect) => {
+                opened.map_err(|error| format!("{error:#}"))
+            }
+            _ = deadline.reached_after(REST) => Err("no answer in time".to_owned()),
+        };
+        self.road = match opened {
+            Ok(sink) => Road::Sink(Shipper::new(sink, destination(&self.config, function))),
+            Err(error) => {
+                say(format_args!("records go to standard output: {error}"));
+                Road::Out
+            }
+        };
+        if self.config.sink != SinkChoice::Stdout {
+            match open_spool(&self.spool_folder) {
+                Ok((spool, waiting)) => (self.spool, self.waiting) = (Some(spool), waiting),
+                Err(error) => {
+                    let folder = self.spool_folder.display();
+                    say(format_args!("no spool in {folder}, what has to wait is printed: {error}"));
+                }
+            }
+        }
+    }
+
+    /// Sends events, and gives back those that must wait.
+    async fn send(&mut self, events: Vec<Event>, deadline: &mut Deadline) -> Vec<Event> {
+        let Road::Sink(shipper) = &mut self.road else { return events };
+        let (batches, refused) = batch::batches(events, now_ms());
+        let mut refused: Vec<(Event, String)> =
+            refused.into_iter().map(|(event, refusal)| (event, format!("{refusal:?}"))).collect();
+        let (mut unsent, mut fault) = (Vec::new(), None);
+        for batch in batches {
+            if fault.is_some() {
+                unsent.extend_from_slice(batch.events());
+                continue;
+            }
+            let settled = match shipper.ship(batch, deadline).await {
+                Shipped::Done(settled) => settled,
+                Shipped::Unsent { error, events, settled } => {
+                    self.unsent.say(format_args!("{error}"));
+                    unsent.extend(events);
+                    fault = Some(error.fault);
+                    settled
+                }
+            };
+            refused.extend(settled.refused);
+        }
+        for (event, reason) in refused {
+            self.refused.say(format_args!("the sink refuses a record, which is printed: {reason}"));
+            self.print(&[event]);
+        }
+        self.judge(fault);
+        unsent
+    }
+
+    /// Decides what a try with this end means for the next one.
+    fn judge(&mut self, fault: Option<Fault>) {
+        let Some(fault) = fault else {
+            (self.failed_tries, self.rests_until) = (0, None);
+            return;
+        };
+        self.failed_tries += 1;
+        self.rests_until = Some(Instant::now() + REST);
+        let is_hopeless = matches!(fault, Fault::Denied | Fault::Gone | Fault::Unreachable | Fault::Expired);
+        if is_hopeless || self.failed_tries >= FAILED_TRIES_MAX {
+            say(format_args!("records go to standard output from now on"));
+            self.road = Road::Out;
+        }
+    }
+
+    /// Sends what waits, and keeps waiting what the sink still does not take.
+    async fn send_waiting(&mut self, deadline: &mut Deadline) {
+        let events = self.waiting.iter().map(|(_, event)| event.clone()).collect();
+        let unsent = self.send(events, deadline).await;
+        let unsent: HashSet<&str> = unsent.iter().map(|event| event.message.as_str()).collect();
+        let (kept, sent) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|(_, event)| unsent.contains(event.message.as_str()));
+        self.waiting = kept;
+        let sent: Vec<(Ticket, Event)> = sent;
+        self.forget(sent.into_iter().map(|(ticket, _)| ticket).collect());
+    }
+
+    /// Takes what was dealt with out of the spool.
+    fn forget(&mut self, tickets: Vec<Ticket>) {
+        if let Some(spool) = self.spool.as_mut().filter(|_| !tickets.is_empty())
+            && let Err(error) = spool.acknowledge(tickets)
+        {
+            say(format_args!("some records may be sent twice: {error}"));
+        }
+    }
+
+    /// Keeps events for the next try: in the spool, else on standard output.
+    fn put_away(&mut self, events: Vec<Event>) {
+        for event in events {
+            match self.spool.as_mut().map(|spool| spool.append(&event)) {
+                Some(Ok(ticket)) => self.waiting.push((ticket, event)),
+                Some(Err(_)) | None => self.print(&[event]),
+            }
+        }
+    }
+
+    fn print(&mut self, events: &[Event]) {
+        for event in events {
+            let line = format!("{}\n", for_stdout(&event.message));
+            // There is nobody left to tell.
+            let _ = self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush());
+        }
+    }
+}
+
+/// A line as Lambda carries it in one piece: the sink that it was made for may take longer ones.
+fn for_stdout(line: &str) -> Cow<'_, str> {
+    if line.len() <= STDOUT_LINE_BYTES_MAX {
+        return line.into();
+    }
+    match serde_json::from_str::<Record>(line) {
+        Ok(record) => render::line(&record, STDOUT_LINE_BYTES_MAX).into(),
+        Err(_) => text::prefix(line, STDOUT_LINE_BYTES_MAX).into(),
+    }
+}
+
+/// Opens the spool in a folder that nobody else may enter, with what an earlier worker left there: /tmp outlives a reset.
+fn open_spool(folder: &Path) -> std::io::Result<(Spool, Vec<(Ticket, Event)>)> {
+    private::folder(folder)?;
+    Spool::open(folder)
+}
+
+/// The function's own log group, and a stream of our own in it, named as Lambda names its streams.
+fn destination(config: &Config, function: &Function) -> Destination {
+    let name = function.name.as_deref().unwrap_or("unknown");
+    let version = function.version.as_deref().unwrap_or("$LATEST");
+    let now_ms = now_ms();
+    let day = trace_record::complete::rfc3339(now_ms)[..10].replace('-', "/");
+    let sandbox = std::process::id();
+    Destination {
+        group: config.log_group.clone().unwrap_or_else(|| format!("/aws/lambda/{name}")),
+        stream: config
+            .log_stream
+            .clone()
+            .unwrap_or_else(|| format!("trace-agent/{day}/[{version}]{sandbox}-{now_ms}")),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::cell::RefCell;
+    use std::os::unix::fs::PermissionsExt;
+
+    use trace_agent_core::choose::Opened;
+    use trace_agent_core::config::Settings;
+    use trace_agent_core::sink::{Error, Put, Receipt, Sink};
+    use trace_record::batch::Batch;
+
+    use super::*;
+    use crate::link::testing::Written;
+
+    /// What the sink does with a batch.
+    #[derive(Clone, Copy, PartialEq)]
+    pub(in crate::worker) enum Mood {
+        Stores,
+        Hangs,
+        Fails(Fault),
+    }
+
+    thread_local! {
+        pub(in crate::worker) static MOOD: RefCell<Mood> = const { RefCell::new(Mood::Stores) };
+        static STORED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+        static TRIES: RefCell<u32> = const { RefCell::new(0) };
+    }
+
+    /// A sink with the mood of the test's thread.
+    struct Moody;
+
+    impl Sink for Moody {
+        fn name(&self) -> String {
+            "moody".to_owned()
+        }
+
+        fn line_bytes_max(&self) -> usize {
+            render::CLOUDWATCH_LINE_BYTES_MAX
+        }
+
+        fn put<'a>(&'a mut self, _: &'a Destination, batch: &'a Batch) -> Put<'a> {
+            TRIES.with_borrow_mut(|tries| *tries += 1);
+            let mood = MOOD.with_borrow(|mood| *mood);
+            Box::pin(async move {
+                match mood {
+                    Mood::Stores => {}
+                    Mood::Hangs => std::future::pending().await,
+                    Mood::Fails(fault) => {
+                        return Err(Error { fault, sink: "moody".to_owned(), message: "moody".to_owned() });
+                    }
+                }
+                let messages = batch.events().iter().map(|event| event.message.clone());
+                STORED.with_borrow_mut(|stored| stored.extend(messages));
+                Ok(Receipt { stored: batch.events().len(), rejected: Vec::new() })
+            })
+        }
+    }
+
+    fn connect(_: Home) -> Opened<'static> {
+        Box::pin(async { Ok(Box::new(Moody) as Box<dyn Sink>) })
+    }
+
+    /// An outbox before a moody sink, and what it prints.
+    pub(in crate::worker) struct Stand {
+        pub(in crate::worker) outbox: Outbox,
+        pub(in crate::worker) written: Written,
+        pub(in crate::worker) folder: tempfile::TempDir,
+    }
+
+    impl Stand {
+        pub(in crate::worker) fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = Settings { sink: Some("cloudwatch".to_owned()), ..Settings::default() };
+            let (config, _) = Config::read(&settings, SinkChoice::Auto);
+            let written = Written::default();
+            let outbox = Outbox::new(config, connect, folder.path().join("spool"), Box::new(written.clone()));
+            Self { outbox, written, folder }
+        }
+
+        /// Ships one failure with this message within two seconds.
+        async fn ship(&mut self, mood: Mood, message: &str, is_last: bool) {
+            MOOD.set(mood);
+            let record = Record {
+                error_message: message.to_owned(),
+                request_id: Some("r1".to_owned()),
+                ..Record::default()
+            };
+            let closed = if message.is_empty() { vec![] } else { vec![Closed { record, invocation: None }] };
+            let start = Instant::now();
+            let wait = Duration::from_secs(2);
+            self.outbox.ship(closed, &Function::default(), &mut Deadline::at(start + wait), is_last).await;
+            assert!(start.elapsed() <= wait, "a dead back end holds nobody");
+        }
+
+        fn printed(&self) -> Vec<String> {
+            messages(&self.written)
+        }
+    }
+
+    fn message(line: &str) -> String {
+        serde_json::from_str::<Record>(line).unwrap().error_message
+    }
+
+    pub(in crate::worker) fn messages(written: &Written) -> Vec<String> {
+        written.lines().iter().map(|line| message(line)).collect()
+    }
+
+    pub(in crate::worker) fn stored() -> Vec<String> {
+        STORED.with_borrow(|stored| stored.iter().map(|line| message(line)).collect())
+    }
+
+    fn tries() -> u32 {
+        TRIES.with_borrow(|tries| *tries)
+    }
+
+    const NOTHING: [&str; 0] = [];
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_hangs_is_left_alone_and_what_waited_is_sent_when_it_is_well() {
+        let mut stand = Stand::new();
+        stand.ship(Mood::Hangs, "first", false).await;
+        let before = tries();
+        stand.ship(Mood::Hangs, "second", false).await;
+        assert_eq!(tries(), before, "it rests");
+        assert_eq!((stored().len(), stand.printed().len()), (0, 0));
+        let folder = std::fs::metadata(stand.folder.path().join("spool")).unwrap();
+        assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+        tokio::time::advance(REST).await;
+        // Without another failure, too.
+        stand.ship(Mood::Stores, "", false).await;
+        assert_eq!(stored(), ["first", "second"]);
+        assert_eq!(stand.printed(), NOTHING);
+        assert!(Spool::open(&stand.outbox.spool_folder).unwrap().1.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_fails_three_times_in_a_row_is_given_up_and_nothing_is_lost() {
+        let mut stand = Stand::new();
+        let fails = [Fault::Transient, Fault::Throttled { after: None }, Fault::Transient].map(Mood::Fails);
+        for (mood, message) in fails.into_iter().zip(["1", "2", "3"]) {
+            assert_eq!(stand.printed(), NOTHING);
+            stand.ship(mood, message, false).await;
+            tokio::time::advance(REST).await;
+        }
+        stand.ship(Mood::Stores, "4", false).await;
+        let mut printed = stand.printed();
+        printed.sort();
+        assert_eq!((printed, stored()), (["1", "2", "3", "4"].map(String::from).to_vec(), vec![]));
+        assert!(Spool::open(&stand.outbox.spool_folder).unwrap().1.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_denied_is_printed_at_once_and_all_that_follows() {
+        let mut stand = Stand::new();
+        stand.ship(Mood::Fails(Fault::Denied), "first", false).await;
+        assert_eq!(stand.printed(), ["first"]);
+        stand.ship(Mood::Stores, "second", false).await;
+        assert_eq!((stand.printed(), tries()), (vec!["first".to_owned(), "second".to_owned()], 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_shutdown_what_waits_is_tried_once_more_and_then_printed() {
+        let mut stand = Stand::new();
+        stand.ship(Mood::Hangs, "first", false).await;
+        stand.ship(Mood::Hangs, "second", true).await;
+        let mut printed = stand.printed();
+        printed.sort();
+        assert_eq!(printed, ["first", "second"]);
+        assert!(Spool::open(&stand.outbox.spool_folder).unwrap().1.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_worker_that_died_put_away_is_sent_by_the_next() {
+        let mut died = Stand::new();
+        died.ship(Mood::Hangs, "first", false).await;
+        let mut next = Stand::new();
+        next.outbox.spool_folder = died.outbox.spool_folder.clone();
+        drop(died.outbox);
+        next.ship(Mood::Stores, "second", false).await;
+        assert_eq!(stored(), ["second", "first"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_is_refused_or_too_long_for_the_log_is_printed_within_its_bound() {
+        let mut stand = Stand::new();
+        stand.ship(Mood::Fails(Fault::Invalid), &"x".repeat(900_000), false).await;
+        let lines = stand.written.lines();
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].len() <= STDOUT_LINE_BYTES_MAX && message(&lines[0]).starts_with("xxx"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_spool_what_has_to_wait_is_printed() {
+        let mut stand = Stand::new();
+        std::fs::write(stand.folder.path().join("spool"), "in the way").unwrap();
+        stand.ship(Mood::Hangs, "Bearer abcdefghijklmnopqrstuvwxyz", false).await;
+        assert_eq!(stand.printed(), ["Bearer [redacted:bearer]"]);
+    }
+}
