@@ -1,0 +1,1 @@
+def always_failed_handler(event, context): raise Exception('I failed!')
