@@ -1,0 +1,31 @@
+//! What only whole programs can show: the built programs, driven from outside, with other people's programs at the other
+//! end of every wire.
+//!
+//! A test whose peer is missing is skipped with a printed and counted reason. `TRACE_AGENT_TESTS=all` turns a skip into a
+//! failure; CI sets it.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod harness;
+mod layout;
+mod symbolize;
+mod normalize;
+mod local;
+mod sidecar;
+mod cloudwatch;
+mod demo;
+
+use libtest_mimic::Arguments;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let modules = [
+        layout::tests(),
+        symbolize::tests(),
+        normalize::tests(),
+        local::tests(),
+        sidecar::tests(),
+        cloudwatch::tests(),
+        demo::tests(),
+    ];
+    libtest_mimic::run(&arguments, modules.into_iter().flatten().collect()).exit();
+}
