@@ -1,0 +1,161 @@
+//! What the sidecar costs beside a program.
+//!
+//! - `agent/follow`: one log with a traceback among each hundred lines, from the file to the records in the file sink, as
+//!   `trace-agent run --once` does it. The floor reads the file, looks for newlines with `memchr`, and writes and syncs the
+//!   same records to one file.
+//! - `agent/spool`: one record put into a spool on disk, and then acknowledged as well. The floor appends the same bytes
+//!   to a file and syncs it.
+//!
+//! Bias: everything is in one temporary folder, whose file system decides what a sync costs: in memory it costs
+//! next to nothing, and the ratios are then larger than on a disk; where others write to the same disk, a sync takes
+//! ten times as long and the ratios mean little. The log is in the page cache for both.
+#![expect(clippy::unwrap_used, reason = "a step of a bench that fails ends the bench")]
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::future::pending;
+use std::hint::black_box;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use criterion::{Criterion, Throughput};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use trace_agent_core::config::{Config, Settings, SinkChoice};
+use trace_agent_core::sidecar::{self, Plan, Summary};
+use trace_agent_core::sink::file::FileSink;
+use trace_agent_core::spool::Spool;
+use trace_record::batch::Event;
+
+use beside::Comparison;
+
+mod beside;
+
+/// Tracebacks in the log, and healthy lines before each.
+const TRACEBACKS: usize = 200;
+const HEALTHY_LINES: usize = 100;
+
+/// Bytes of a record in the spool.
+const RECORD_BYTES: usize = 2 * 1024;
+
+/// Events after which a spool that is not acknowledged is emptied, outside the clock: half of what it takes.
+const SPOOL_EVENTS: usize = 16 * 1024;
+
+fn main() {
+    beside::run(&[follow, spool]);
+}
+
+fn follow(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("app.log");
+    fs::write(&log, log_with_tracebacks()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+
+    let sample = tempfile::tempdir().unwrap();
+    let summary = run_once(&runtime, &log, sample.path());
+    assert_eq!((summary.found, summary.stored), (TRACEBACKS as u64, TRACEBACKS as u64));
+    let records = stored(sample.path());
+
+    let mut comparison = Comparison::new(criterion, "agent/follow");
+    comparison.group.throughput(Throughput::Bytes(fs::metadata(&log).unwrap().len())).sample_size(20);
+    comparison.time("trace-agent run --once", fresh_folder, |folder| {
+        run_once(&runtime, &log, folder.path());
+        folder
+    });
+    comparison.time("floor: memchr, one write, one sync", fresh_folder, |folder| {
+        for newline in memchr::memchr_iter(b'\n', &fs::read(&log).unwrap()) {
+            black_box(newline);
+        }
+        let mut file = File::create(folder.path().join("records")).unwrap();
+        append(&mut file, &records).unwrap();
+        folder
+    });
+    comparison.finish();
+}
+
+fn spool(criterion: &mut Criterion) {
+    let event = Event { timestamp_ms: 1_795_419_012_532, message: "x".repeat(RECORD_BYTES) };
+    let folder = tempfile::tempdir().unwrap();
+    let spool = RefCell::new(Spool::open(folder.path()).unwrap().0);
+    let waiting = RefCell::new(Vec::new());
+    let append_to_spool = || spool.borrow_mut().append(&event).unwrap();
+    let empty = || spool.borrow_mut().acknowledge(waiting.borrow_mut().drain(..)).unwrap();
+    let make_room = || {
+        if waiting.borrow().len() >= SPOOL_EVENTS {
+            empty();
+        }
+    };
+
+    let mut comparison = Comparison::new(criterion, "agent/spool");
+    comparison.time("append", make_room, |()| waiting.borrow_mut().push(append_to_spool()));
+    empty();
+    comparison.time(
+        "append and acknowledge",
+        || (),
+        |()| {
+            let ticket = append_to_spool();
+            spool.borrow_mut().acknowledge([ticket]).unwrap();
+        },
+    );
+    let mut file = File::create(folder.path().join("floor")).unwrap();
+    comparison.time(
+        "floor: one write, one sync",
+        || (),
+        |()| {
+            append(&mut file, event.message.as_bytes()).unwrap();
+        },
+    );
+    comparison.finish();
+}
+
+/// What `trace-agent run --once` does with one file.
+fn run_once(runtime: &Runtime, log: &Path, folder: &Path) -> Summary {
+    let (config, _) = Config::read(&Settings::default(), SinkChoice::File(folder.join("sink")));
+    let sink = FileSink::open(&folder.join("sink")).unwrap();
+    let plan = Plan {
+        paths: vec![log.to_str().unwrap().to_owned()],
+        stdin: false,
+        once: true,
+        state: Some(folder.join("state")),
+        from_end: false,
+        socket: None,
+        socket_required: false,
+        http: None,
+        function_name: Some("checkout".to_owned()),
+    };
+    runtime.block_on(sidecar::run(plan, &config, Box::new(sink), pending())).unwrap()
+}
+
+/// Everything that a run stored.
+fn stored(folder: &Path) -> Vec<u8> {
+    let group = fs::read_dir(folder.join("sink")).unwrap().next().unwrap().unwrap().path();
+    let stream = fs::read_dir(group).unwrap().next().unwrap().unwrap().path();
+    fs::read(stream).unwrap()
+}
+
+fn fresh_folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)?;
+    file.sync_data()
+}
+
+fn log_with_tracebacks() -> String {
+    let mut log = String::new();
+    for number in 0..TRACEBACKS {
+        for line in 0..HEALTHY_LINES {
+            writeln!(log, "2026-11-23 07:30:12,532 INFO order {number}.{line} priced, nothing else to say")
+                .unwrap();
+        }
+        writeln!(
+            log,
+            "Traceback (most recent call last):\n  File \"/srv/app.py\", line 41, in place\n    price(order)\n  \
+             File \"/srv/app.py\", line 12, in price\n    raise KeyError(order.sku)\nKeyError: 'X-{number}'"
+        )
+        .unwrap();
+    }
+    log
+}
