@@ -4,7 +4,7 @@
 //! `stackTrace` or `trace`, and its entries are
 //!
 //! - `[file, line, function, source]` (Python up to 3.7, and our own records),
-//! - strings in the language's own form (Python 3.8 and later; others stay a bare line for now),
+//! - strings in the language's own form (Python 3.8 and later; those of others are kept in `raw` for now),
 //! - objects `{path, line, label}` (Go).
 //!
 //! In a log line the same members stand at the top (Python) or inside `message` (Node).
@@ -70,7 +70,7 @@ fn from_object(object: &Map<String, Value>) -> Record {
     }
     let stack = ["stackTrace", "trace", "stack"].iter().find_map(|member| object.get(*member)?.as_array());
     let mut record = Record {
-        error_message: string(object, &["errorMessage"]).unwrap_or_default(),
+        error_message: message(object),
         error_type: string(object, &["errorType"]),
         request_id: string(object, &["requestId"]),
         ..Record::default()
@@ -85,12 +85,17 @@ fn from_object(object: &Map<String, Value>) -> Record {
 fn push(entry: &Value, record: &mut Record) {
     let entries = &mut record.stack_trace;
     match entry {
-        Value::String(text) => {
-            if python::posted_frame(text, entries) {
+        Value::String(line) => {
+            if python::posted_frame(line, entries) {
                 record.runtime = Some("python".to_owned());
             } else {
-                // A form that no reader takes yet: the line is kept where a person can read it.
-                entries.push(StackEntry { source: Some(text.trim().to_owned()), ..StackEntry::default() });
+                // A form that no reader takes yet. It is no source text, so it is kept where originals are.
+                let raw = record.raw.get_or_insert_default();
+                let room = super::RAW_BYTES_MAX.saturating_sub(raw.len() + 1);
+                if room > 0 {
+                    raw.push_str(text::prefix(line.trim_end(), room));
+                    raw.push('\n');
+                }
             }
         }
         Value::Array(values) => entries.push(StackEntry {
@@ -107,6 +112,12 @@ fn push(entry: &Value, record: &mut Record) {
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) => entries.push(StackEntry::default()),
     }
+}
+
+/// What the failure says of itself; a logger's own `message` where the failure's is not there at all.
+fn message(object: &Map<String, Value>) -> String {
+    let member = if object.contains_key("errorMessage") { "errorMessage" } else { "message" };
+    string(object, &[member]).unwrap_or_default()
 }
 
 fn line(value: &Value) -> Option<u32> {
@@ -168,6 +179,27 @@ mod tests {
         for not_json in ["", "{", "[]", "null", "\u{feff}{}", "{\"errorType\":\"E\"} trailing"] {
             assert_eq!(read_posted(not_json.as_bytes()), None, "{not_json}");
         }
+    }
+
+    #[test]
+    fn a_stack_that_no_reader_takes_is_kept_as_it_came() {
+        // Recorded: aws-lambda-ric 4.0.2.
+        let record = read(br#"{"errorType":"Error","errorMessage":"I failed!","trace":["Error: I failed!","    at handler (/var/task/index.js:2:9)"]}"#).unwrap();
+        assert_eq!(record.stack_trace, []);
+        assert_eq!(
+            record.raw.as_deref(),
+            Some("Error: I failed!\n    at handler (/var/task/index.js:2:9)\n")
+        );
+    }
+
+    #[test]
+    fn a_loggers_message_stands_in_for_a_missing_one() {
+        let read = |json: &str| read(json.as_bytes()).unwrap().error_message;
+        assert_eq!(
+            read(r#"{"level":"ERROR","message":"cannot pay","errorType":"E","stackTrace":[]}"#),
+            "cannot pay"
+        );
+        assert_eq!(read(r#"{"message":"cannot pay","errorType":"E","errorMessage":""}"#), "");
     }
 
     #[test]
