@@ -337,9 +337,10 @@ fn take_datagram(intake: &Intake, datagram: &[u8]) {
         Ok(record) => intake.push(vec![record], "capture").map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    if let Err(error) = pushed {
-        intake.count_dropped();
-        warn!(error, "a native report is lost");
+    if let Err(error) = pushed
+        && intake.count_dropped()
+    {
+        warn!(error, "a native report is lost; further ones are only counted");
     }
 }
 

@@ -103,8 +103,10 @@ impl Intake {
         self.found.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn count_dropped(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
+    /// Counts something that could not be taken. True for the first: only that one is said, the others are in the summary, since
+    /// whoever can send to us could fill the log otherwise.
+    pub(super) fn count_dropped(&self) -> bool {
+        self.dropped.fetch_add(1, Ordering::Relaxed) == 0
     }
 
     pub(super) fn found(&self) -> u64 {
