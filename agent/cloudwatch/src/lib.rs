@@ -7,7 +7,9 @@
 mod environment;
 mod fault;
 mod sink;
+// The service as the tests play it; the integration test has the same.
 #[cfg(test)]
+#[path = "../tests/environment/stand_in.rs"]
 mod stand_in;
 
 pub use environment::{ConnectError, Environment};

@@ -13,7 +13,6 @@ use libtest_mimic::{Arguments, Trial};
 use stand_in::{Request, StandIn, answer};
 
 mod child;
-#[path = "../../src/stand_in.rs"]
 mod stand_in;
 
 fn main() -> ExitCode {
