@@ -8,8 +8,8 @@ use std::fmt::{self, Write};
 pub(crate) const NAME_BYTES_MAX: usize = 1 << 16;
 
 /// The readable form of `name`: without the hash for Rust (both schemes), with parameters for C++, and
-/// the name itself if it is not mangled, will not demangle, or would become longer than [`NAME_BYTES_MAX`].
-pub(crate) fn demangle(name: &str) -> Cow<'_, str> {
+/// the name itself if it is not mangled, will not demangle, or would become longer than `NAME_BYTES_MAX`.
+pub fn demangle(name: &str) -> Cow<'_, str> {
     let core = without_suffix(name);
     let readable = if core.len() > NAME_BYTES_MAX || !is_mangled(core) {
         None

@@ -29,6 +29,7 @@ mod source;
 
 pub use address::{LoadBias, ModuleAddress, ReturnAddress, RuntimeAddress};
 pub use build_id::{BuildId, BuildIdError};
+pub use demangle::demangle;
 pub use error::{Error, ErrorKind};
 pub use frame::{Answer, Frame, Missing, Origin};
 pub use locate::{Refusal, Refused, Search};

@@ -69,6 +69,12 @@ impl Module {
         Answer { frames, missing }
     }
 
+    /// The start of the symbol with exactly this name, as the symbol tables have it. Texts name calls so where the address that they
+    /// give is one of a process that is gone.
+    pub fn address_of(&self, symbol: &str) -> Option<ModuleAddress> {
+        self.symbols().start_of(symbol)
+    }
+
     /// The path that the module was opened with.
     pub fn path(&self) -> &Path {
         self.binary.path()

@@ -85,11 +85,21 @@ impl SourceRoots {
             return None;
         }
         if !self.cache.files.contains_key(file) {
-            let text = self.find(file).and_then(|path| read(&path));
+            let text = self.find(file).and_then(|path| read(&path)).map(Vec::into_boxed_slice);
             self.cache.insert(file, text);
         }
         let text = self.cache.files.get(file)?.as_deref()?;
         nth_line(text, line).map(readable)
+    }
+
+    /// The bytes of the file recorded as `file`. They are not remembered.
+    ///
+    /// `None` if no such file lies below the roots, it is no regular file or too long.
+    pub fn file(&self, file: &str) -> Option<Vec<u8>> {
+        if file.len() > PATH_BYTES_MAX {
+            return None;
+        }
+        read(&self.find(file)?)
     }
 
     /// The canonical path of the file recorded as `file`, below a root.
@@ -126,7 +136,7 @@ fn suffixes(path: &Path) -> Vec<PathBuf> {
     (0..=shortest.min(DROPPED_MAX)).map(|start| parts[start..].iter().collect()).collect()
 }
 
-fn read(path: &Path) -> Option<Box<[u8]>> {
+fn read(path: &Path) -> Option<Vec<u8>> {
     let (file, metadata) = regular::open(path).ok()?;
     if metadata.len() > SOURCE_BYTES_MAX {
         return None;
@@ -134,7 +144,7 @@ fn read(path: &Path) -> Option<Box<[u8]>> {
     let mut text = Vec::new();
     // It may have grown since it was measured.
     file.take(SOURCE_BYTES_MAX).read_to_end(&mut text).ok()?;
-    Some(text.into())
+    Some(text)
 }
 
 fn nth_line(text: &[u8], line: u32) -> Option<&[u8]> {
@@ -236,7 +246,9 @@ mod tests {
             "src/a\0b.rs",
         ] {
             assert_eq!(roots.line(file, 1), None, "{file}");
+            assert_eq!(roots.file(file), None, "{file}");
         }
+        assert_eq!(roots.file("src/lib.rs").as_deref(), Some(&b"pub mod a;\n"[..]));
     }
 
     #[test]

@@ -112,6 +112,16 @@ impl SymbolTable {
         self.sized.is_empty() && self.labels.is_empty()
     }
 
+    /// Where the symbol of exactly this name starts, mangled as in the table. Several files may have local ones of one name: then there
+    /// is no answer.
+    pub(crate) fn start_of(&self, name: &str) -> Option<ModuleAddress> {
+        let pieces = self.sized.iter().chain(&self.labels);
+        let mut starts =
+            pieces.map(|piece| &piece.symbol).filter(|symbol| self.name(symbol) == name.as_bytes());
+        let start = starts.next()?.start;
+        starts.all(|other| other.start == start).then_some(ModuleAddress(start))
+    }
+
     /// The symbol that names the code at `address`.
     pub(crate) fn find(&self, address: ModuleAddress) -> Option<Symbol<'_>> {
         let sized = find(&self.sized, address.0);
