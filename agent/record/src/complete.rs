@@ -4,9 +4,15 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-use crate::failure::{FRAME_ORDER, Kind, Phase, Record, SCHEMA};
-use crate::source::SourceText;
-use crate::{culprit, fingerprint, metrics, redact, source};
+use crate::culprit::{self, OwnCode};
+use crate::failure::{Cause, FRAME_ORDER, Kind, Phase, Record, SCHEMA, Witness};
+use crate::redact::Redaction;
+use crate::source::{self, SourceText};
+use crate::{fingerprint, metrics, text};
+
+/// The longest message that is kept, in bytes: no sink takes a line of more than a mebibyte, and what goes need not be searched for
+/// secrets.
+const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// What the side that saw the failure knows about it.
 #[derive(Clone, Debug, Default)]
@@ -32,24 +38,47 @@ pub struct Completion {
     pub host: Option<Map<String, Value>>,
 }
 
+/// What the user decides for every record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Whose code is whose.
+    pub own_code: OwnCode,
+    /// What is secret.
+    pub redaction: Redaction,
+}
+
 /// Completes a record: context, source text, culprit, redaction, fingerprint, id and metrics, in this order.
 ///
 /// What the record already says is kept. Native frames must have been symbolized before, since culprit and
 /// fingerprint depend on their names.
-pub fn complete(record: &mut Record, with: &Completion, source_text: &mut dyn SourceText) {
+pub fn complete(record: &mut Record, with: &Completion, policy: &Policy, source_text: &mut dyn SourceText) {
     fill_context(record, with);
     source::fill(record, source_text);
-    if record.kind == Some(Kind::Panic) {
+    // A printed backtrace shows what its printer chose to show; only what the hook saw holds the hook itself.
+    if record.witnesses.contains(&Witness::Capture) {
         culprit::trim_panic_machinery(record);
     }
-    culprit::find(record);
-    redact::record(record);
-    fingerprint::set(record);
+    shorten(record);
+    culprit::find(record, &policy.own_code);
+    policy.redaction.record(record);
+    fingerprint::set(record, &policy.own_code);
     if record.id.is_none() {
         fingerprint::set_id(record, &with.origin);
     }
     if let (None, Some(seen_ms)) = (&record.aws, with.seen_ms) {
         metrics::add(record, seen_ms);
+    }
+}
+
+fn shorten(record: &mut Record) {
+    fn causes(list: &mut [Cause]) -> usize {
+        list.iter_mut()
+            .map(|cause| text::cut(&mut cause.error_message, MESSAGE_BYTES_MAX) + causes(&mut cause.causes))
+            .sum()
+    }
+    let gone = text::cut(&mut record.error_message, MESSAGE_BYTES_MAX) + causes(&mut record.causes);
+    if gone > 0 {
+        *record.truncated.entry("errorMessage".to_owned()).or_default() += gone as u64;
     }
 }
 
@@ -114,9 +143,9 @@ mod tests {
             origin: "o".into(),
             ..Completion::default()
         };
-        complete(&mut record, &with, &mut NoSource);
+        complete(&mut record, &with, &Policy::default(), &mut NoSource);
         let once = record.clone();
-        complete(&mut record, &Completion { seen_ms: Some(2), ..with }, &mut NoSource);
+        complete(&mut record, &Completion { seen_ms: Some(2), ..with }, &Policy::default(), &mut NoSource);
         assert_eq!(record, once);
         assert_eq!(record.redacted["bearer"], 1);
     }

@@ -39,6 +39,12 @@ pub struct Record {
     /// The failures behind this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<Cause>,
+    /// The call that started the failing thread or goroutine, where the text says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<StackEntry>,
+    /// What the other threads or goroutines did meanwhile. They are no causes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub threads: Vec<Thread>,
     /// The frame to look at first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub culprit: Option<Culprit>,
@@ -166,6 +172,9 @@ pub struct Frame {
     /// The address in the module's own (link-time) address space, such as `0x1a2b`: that of the call, not the return address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// How far into the function the call is, such as `0x1d`, where the text tells that instead of an address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<String>,
     /// The column, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
@@ -204,6 +213,19 @@ pub struct Cause {
     /// The failures behind this one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<Cause>,
+}
+
+/// A thread or goroutine that did not fail itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Thread {
+    /// What it is called, such as `goroutine 7`.
+    pub name: String,
+    /// What it did, such as `chan receive`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// As in [`Record`].
+    pub stack_trace: Vec<StackEntry>,
 }
 
 /// How a cause stands to the failure that names it.

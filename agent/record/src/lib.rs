@@ -9,13 +9,16 @@
 //!
 //! 1. [`failure`]: the record and its parts.
 //! 2. [`normalize`]: posted bodies, printed traces and native reports become records.
-//! 3. [`source`], [`culprit`], [`redact`], [`fingerprint`], [`metrics`]: what completes a record, joined by [`complete()`].
-//! 4. [`render`]: one line of JSON, bounded.
+//! 3. [`source_map`], [`source`], [`culprit`], [`redact`], [`fingerprint`], [`metrics`]: what completes a record, joined by [`complete()`].
+//! 4. [`render`]: one line of JSON, bounded; [`export`]: the same in the words of OpenTelemetry and ECS.
 //! 5. [`batch`], [`retry`]: the lines on their way to CloudWatch.
 
 pub mod text;
+mod percent;
 pub mod failure;
+mod family;
 pub mod normalize;
+pub mod source_map;
 pub mod source;
 pub mod culprit;
 pub mod redact;
@@ -23,9 +26,10 @@ pub mod fingerprint;
 pub mod metrics;
 pub mod complete;
 pub mod render;
+pub mod export;
 pub mod batch;
 pub mod retry;
 
-pub use complete::{Completion, complete};
+pub use complete::{Completion, Policy, complete};
 pub use failure::Record;
 pub use source::SourceText;

@@ -47,8 +47,9 @@ fn json(record: &Record) -> String {
 }
 
 /// The cuts, least valuable part first.
-const CUTS: [fn(&mut Record); 7] = [
+const CUTS: [fn(&mut Record); 8] = [
     |record| drop_all(record, "logTail", |record| std::mem::take(&mut record.log_tail).len()),
+    |record| drop_all(record, "threads", |record| std::mem::take(&mut record.threads).len()),
     |record| drop_all(record, "raw", |record| record.raw.take().map_or(0, |raw| raw.len())),
     |record| drop_all(record, "errorMessage", |record| shorten_messages(record, MESSAGE_BYTES_LONG)),
     |record| drop_all(record, "source", drop_sources),

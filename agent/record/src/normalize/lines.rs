@@ -1,12 +1,21 @@
 //! Where in a stream of lines a failure begins and ends.
 //!
-//! A line is classified by its first bytes, never by a regular expression, and one state machine decides whether it
-//! continues what is open. Most lines of a healthy log cost one look at their beginning and one search for the
-//! traceback's header.
+//! A line is classified by its first bytes, never by a regular expression. Most lines of a healthy log cost one look at the
+//! first byte, since no language's failures begin with it, and one copy into the lookback (`lookback.rs`).
+//!
+//! Several failures may be open at once, one for each language: two programs that share a log write line by line. Each line
+//! goes to the first of these that takes it:
+//!
+//! 1. an open failure that knows the line by its shape;
+//! 2. a failure that begins here;
+//! 3. an open failure whose message the line may continue;
+//! 4. nobody: then nothing that is open goes on, and the line is kept in the lookback.
 
-use memchr::memmem;
-
-use crate::normalize::python;
+use crate::failure::Record;
+use crate::normalize::language::{Claim, Language, Opening, State};
+use crate::normalize::line::Line;
+use crate::normalize::lookback::{HELD_LINES_MAX, Lookback};
+use crate::normalize::{LANGUAGES, languages_beginning_with, languages_of};
 use crate::text;
 
 /// The longest block that is collected, in bytes; CloudWatch takes no longer event (1 MiB less 26 bytes). What comes
@@ -16,262 +25,411 @@ pub const BLOCK_BYTES_MAX: usize = 1_048_576 - 26;
 /// The longest line that is looked at, in bytes. Longer ones are cut before they are classified.
 pub const LINE_BYTES_MAX: usize = 1_048_576 - 26;
 
-/// How many lines the message of a Lambda record may have before its traceback.
-const HEAD_LINES_MAX: u64 = 64;
+/// How many lines a block may wait for while others write. Then it is taken to be complete.
+const OTHERS_LINES_MAX: u32 = 1_024;
+
+/// What is known of the lines of a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// Lines of a log: what follows a failure is seldom its message.
+    #[default]
+    Stream,
+    /// A text that somebody framed: one event of the Telemetry API, a file given to `normalize`. What stands at its end belongs to
+    /// the failure before it, if nothing else is known of it.
+    Framed,
+}
 
 /// A text that one failure printed, with its line ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+#[derive(Clone, Debug)]
+pub struct Block<P> {
     /// The lines.
     pub text: String,
-    /// How many lines of the stream the block spans.
-    pub lines: u64,
+    /// Where the first of them stood.
+    pub at: P,
+    /// Who knows how to read it.
+    language: &'static Language,
+}
+
+impl<P> Block<P> {
+    /// Reads the block. `None` if it is no failure after all.
+    #[must_use]
+    pub fn read(&self) -> Option<Record> {
+        super::read_with(self.language, &self.text)
+    }
+
+    /// The name of the reader.
+    #[must_use]
+    pub fn reader(&self) -> &'static str {
+        self.language.name
+    }
 }
 
 /// Finds the blocks of one source of lines. Sources must not be mixed: each has a detector of its own.
-#[derive(Debug, Default)]
-pub struct Detector {
+///
+/// `P` is whatever says where a line stood: an offset, the number of an event.
+#[derive(Debug)]
+pub struct Detector<P> {
+    extent: Extent,
+    lookback: Lookback<P>,
+    /// The failures that are open, the oldest first. At most one of each language.
+    open: Vec<Open<P>>,
+}
+
+impl<P> Default for Detector<P> {
+    fn default() -> Self {
+        Self { extent: Extent::default(), lookback: Lookback::default(), open: Vec::new() }
+    }
+}
+
+/// A failure whose end has not come.
+#[derive(Debug)]
+struct Open<P> {
+    block: Block<P>,
     state: State,
-    block: Block_,
+    /// How much of the text is sure to belong to the failure, in bytes.
+    sure: usize,
+    /// How many lines came after that.
+    unsure_lines: usize,
+    /// How many lines went to others since its last one.
+    waited: u32,
 }
 
-#[derive(Debug, Default)]
-struct Block_ {
-    text: String,
-    lines: u64,
+/// What the open failures say of a line, each by its index.
+struct Claims {
+    /// The one that knows the line by its shape.
+    own: Option<(usize, Claim)>,
+    /// The one whose message the line may continue, and the state that this would leave it in.
+    message: Option<(usize, State)>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    /// Nothing is open.
-    #[default]
-    Idle,
-    /// The header line of a Lambda record (`[ERROR] Type: message`) was read, and perhaps more lines of its message: the
-    /// traceback must follow.
-    Head,
-    /// Frames of a Lambda record are being read: nothing follows them.
-    LambdaFrames,
-    /// Frames are being read.
-    Frames,
-    /// The exception's own line was read; only a chain's marker goes on from here.
-    Said,
-    /// A blank line after the exception: held back, since a marker may follow.
-    Blank,
-    /// A chain's marker was read, or the blank line after it.
-    Marker,
-}
+impl<P: Clone> Detector<P> {
+    /// A detector for a source of which `extent` is known.
+    #[must_use]
+    pub fn new(extent: Extent) -> Self {
+        Self { extent, ..Self::default() }
+    }
 
-impl Detector {
-    /// Takes the next line, with or without its line end, and gives the blocks that it closed: at most the one that was
-    /// open and, if the line is a failure by itself, that one.
-    pub fn line(&mut self, line: &str) -> Vec<Block> {
-        let line = text::prefix(line, LINE_BYTES_MAX);
-        let mut closed = Vec::new();
-        let next = self.continues(line);
-        if next.is_none() {
-            closed.extend(self.finish());
+    /// Takes the next line, with or without its line end, and gives the blocks that it closed.
+    pub fn line(&mut self, line: &str, at: P) -> Vec<Block<P>> {
+        let line = Line::new(text::prefix(line, LINE_BYTES_MAX));
+        debug_assert!(self.signs_are_complete(&line), "a line opens a failure without its signs: {line:?}");
+        let languages = languages_of(&line);
+        if self.open.is_empty() && languages == 0 {
+            self.lookback.push(line.raw, at);
+            return Vec::new();
         }
-        match next {
-            Some(state) => self.take(line, state),
-            None => match opens(line) {
-                Some(Opening::Head) => self.take(line, State::Head),
-                Some(Opening::Traceback) => self.take(line, State::Frames),
-                Some(Opening::Whole) => closed.push(Block { text: line.to_owned(), lines: 1 }),
-                None => {}
-            },
+        let Claims { own, message } = self.claims(&line);
+        match (own, self.opening(if own.is_none() { languages } else { 0 }, &line), message) {
+            (Some((index, claim)), ..) => self.take_own(index, claim, &line),
+            (None, Some((language, opening)), _) => self.begin(language, opening, &line, at),
+            (None, None, Some((index, state))) => self.take_unsure(index, state, &line, at),
+            (None, None, None) => {
+                if self.is_open() {
+                    self.lookback.clear();
+                }
+                self.lookback.push(line.raw, at);
+                self.close_all(false)
+            }
+        }
+    }
+
+    /// Takes one event of a source: a line, or several that whoever logged them framed as one text, so that what stands at its
+    /// end belongs to the failure before it.
+    pub fn event(&mut self, text: &str, at: &P) -> Vec<Block<P>> {
+        let is_framed = text.trim_end().contains('\n');
+        let extent = self.extent;
+        if is_framed {
+            self.extent = Extent::Framed;
+        }
+        let mut closed: Vec<Block<P>> =
+            text.split_inclusive('\n').flat_map(|line| self.line(line, at.clone())).collect();
+        self.extent = extent;
+        if is_framed {
+            let ended = self.open.extract_if(.., |open| open.unsure_lines > 0);
+            closed.extend(ended.map(|open| open.block));
         }
         closed
     }
 
     /// Closes what is open: the stream ended, or has been idle for long enough.
-    pub fn finish(&mut self) -> Option<Block> {
-        self.state = State::Idle;
-        let block = std::mem::take(&mut self.block);
-        (!block.text.is_empty()).then_some(Block { text: block.text, lines: block.lines })
+    pub fn finish(&mut self) -> Vec<Block<P>> {
+        let closed = self.close_all(self.extent == Extent::Framed);
+        self.lookback.clear();
+        closed
     }
 
-    /// True if a failure is open, so that its first line must not be acknowledged yet.
+    /// Where the first line stood that may still become part of a failure: it must not be acknowledged yet.
+    #[must_use]
+    pub fn held(&self) -> Option<&P> {
+        self.open.first().map(|open| &open.block.at).or_else(|| self.lookback.first())
+    }
+
+    /// True if a failure is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.state != State::Idle
+        !self.open.is_empty()
     }
 
-    /// The state after `line` if it belongs to the open block.
-    fn continues(&self, line: &str) -> Option<State> {
-        let line = line.trim_end_matches(['\n', '\r']);
-        // awslambdaric turns each leading space into a no-break space.
-        let indented = line.starts_with([' ', '\t', '\u{a0}']);
-        match self.state {
-            State::Idle => None,
-            State::Head if line == python::HEADER => Some(State::LambdaFrames),
-            // Whatever is a failure, or a record of Lambda's, by itself is no part of a message.
-            State::Head
-                if self.block.lines < HEAD_LINES_MAX
-                    && !begins_lambda_record(line)
-                    && opens(line).is_none() =>
-            {
-                Some(State::Head)
+    /// The open failure that knows the line by its shape, and the one whose message it may continue. The one that was opened last is
+    /// asked first, and what waits for the end of its message goes before what may have ended.
+    fn claims(&self, line: &Line<'_>) -> Claims {
+        let mut message = None;
+        let mut tail = None;
+        let continues = !line.begins_record();
+        for (index, open) in self.open.iter().enumerate().rev() {
+            match (open.block.language.continues)(open.state, line) {
+                claim @ (Claim::Own(_) | Claim::Last) => {
+                    return Claims { own: Some((index, claim)), message: None };
+                }
+                Claim::Message(state) if continues && open.unsure_lines < HELD_LINES_MAX => {
+                    message = message.or(Some((index, state)));
+                }
+                Claim::Tail(state)
+                    if continues && self.extent == Extent::Framed && open.unsure_lines < HELD_LINES_MAX =>
+                {
+                    tail = tail.or(Some((index, state)));
+                }
+                Claim::Message(_) | Claim::Tail(_) | Claim::No => {}
             }
-            State::Head => None,
-            State::LambdaFrames if indented => Some(State::LambdaFrames),
-            // A logger's `[ERROR] text` above a traceback as the interpreter prints it: its exception comes last.
-            State::LambdaFrames if python::is_exception(line) => Some(State::Said),
-            State::LambdaFrames => None,
-            State::Frames if indented => Some(State::Frames),
-            // A traceback right after a traceback's header is another one.
-            State::Frames if line == python::HEADER => None,
-            State::Frames if line.is_empty() => Some(State::Blank),
-            State::Frames => Some(State::Said),
-            State::Said if line.is_empty() => Some(State::Blank),
-            State::Said | State::Blank | State::Marker if python::is_chain_marker(line) => {
-                Some(State::Marker)
+        }
+        Claims { own: None, message: message.or(tail) }
+    }
+
+    /// The failure that the line opens, asked of `languages`.
+    fn opening(&self, languages: u32, line: &Line<'_>) -> Option<(&'static Language, Opening)> {
+        let held = self.lookback.held();
+        let asked = LANGUAGES.iter().enumerate().filter(|(row, _)| languages & (1 << row) != 0);
+        asked
+            .map(|(_, language)| *language)
+            .find_map(|language| (language.opens)(line, &held).map(|opening| (language, opening)))
+    }
+
+    /// Whether every language that takes the line has its signs there. Checked wherever tests and fuzzing show lines.
+    fn signs_are_complete(&self, line: &Line<'_>) -> bool {
+        let beginning = languages_beginning_with(line);
+        let opening = self.opening(beginning, line).map(|(language, _)| language.name);
+        opening == self.opening(languages_of(line), line).map(|(language, _)| language.name)
+    }
+
+    fn take_own(&mut self, index: usize, claim: Claim, line: &Line<'_>) -> Vec<Block<P>> {
+        if self.open.len() == 1 || self.open[index].unsure_lines > 0 {
+            self.lookback.clear();
+        }
+        self.open[index].push(line.raw);
+        self.open[index].confirm();
+        if let Claim::Own(state) = claim {
+            self.open[index].state = state;
+            return self.wait(index);
+        }
+        vec![self.open.remove(index).block]
+    }
+
+    fn take_unsure(&mut self, index: usize, state: State, line: &Line<'_>, at: P) -> Vec<Block<P>> {
+        let open = &mut self.open[index];
+        open.push(line.raw);
+        open.unsure_lines += 1;
+        open.state = state;
+        // It may as well be the first line of the next failure.
+        self.lookback.push(line.raw, at);
+        self.wait(index)
+    }
+
+    /// Opens a failure, and closes what it ends: everything that is of the same language, and everything whose text had come to an end.
+    fn begin(
+        &mut self,
+        language: &'static Language,
+        opening: Opening,
+        line: &Line<'_>,
+        at: P,
+    ) -> Vec<Block<P>> {
+        let mut closed = Vec::new();
+        let whole = opening == Opening::Whole;
+        let mut index = 0;
+        while index < self.open.len() {
+            self.open[index].cut();
+            if whole || std::ptr::eq(self.open[index].block.language, language) {
+                closed.push(self.open.remove(index).block);
+            } else {
+                index += 1;
             }
-            // An indented line below the exception belongs to its message.
-            State::Said if indented => Some(State::Said),
-            State::Said | State::Blank => None,
-            State::Marker if line.is_empty() => Some(State::Marker),
-            State::Marker if line == python::HEADER => Some(State::Frames),
-            State::Marker => None,
+        }
+        let (mut text, mut first, mut state) = (String::new(), at, State(0));
+        match opening {
+            Opening::Whole => self.lookback.clear(),
+            Opening::Here(here) => {
+                self.lookback.clear();
+                state = here;
+            }
+            Opening::Before { lines, state: here } => {
+                let (before, place) = self.lookback.take(lines);
+                text = before;
+                first = place.unwrap_or(first);
+                state = here;
+            }
+        }
+        let block = Block { text, at: first, language };
+        let mut open = Open { block, state, sure: 0, unsure_lines: 0, waited: 0 };
+        open.push(line.raw);
+        open.confirm();
+        if whole {
+            closed.push(open.block);
+        } else {
+            self.open.push(open);
+        }
+        closed
+    }
+
+    /// Lets all others wait for one line more, and closes those that waited for too long.
+    fn wait(&mut self, taken: usize) -> Vec<Block<P>> {
+        if self.open.len() == 1 {
+            self.open[taken].waited = 0;
+            return Vec::new();
+        }
+        for (index, open) in self.open.iter_mut().enumerate() {
+            open.waited = if index == taken { 0 } else { open.waited + 1 };
+        }
+        let is_over = |open: &mut Open<P>| open.waited > OTHERS_LINES_MAX;
+        self.open.extract_if(.., is_over).map(Open::close).collect()
+    }
+
+    fn close_all(&mut self, with_tails: bool) -> Vec<Block<P>> {
+        let close = |open: Open<P>| if with_tails { open.block } else { open.close() };
+        std::mem::take(&mut self.open).into_iter().map(close).collect()
+    }
+}
+
+impl<P> Open<P> {
+    fn push(&mut self, line: &str) {
+        let text = &mut self.block.text;
+        let room = BLOCK_BYTES_MAX.saturating_sub(text.len() + 1);
+        text.push_str(text::prefix(line, room));
+        if room > 0 {
+            text.push('\n');
         }
     }
 
-    fn take(&mut self, line: &str, state: State) {
-        let room = BLOCK_BYTES_MAX.saturating_sub(self.block.text.len());
-        self.block.text.push_str(text::prefix(line, room));
-        // Records of the log descriptor come without a line end of their own.
-        if !line.ends_with('\n') && room > line.len() {
-            self.block.text.push('\n');
-        }
-        self.block.lines += 1;
-        self.state = state;
+    /// Everything so far belongs to the failure.
+    fn confirm(&mut self) {
+        self.sure = self.block.text.len();
+        self.unsure_lines = 0;
     }
-}
 
-enum Opening {
-    /// The traceback follows, after the message.
-    Head,
-    /// Frames follow on the next lines.
-    Traceback,
-    /// The line is a failure by itself.
-    Whole,
-}
+    /// Drops the lines that are not sure to belong to the failure.
+    fn cut(&mut self) {
+        self.block.text.truncate(self.sure);
+        self.unsure_lines = 0;
+    }
 
-/// Says whether `line` begins a failure.
-fn opens(line: &str) -> Option<Opening> {
-    let trimmed = line.trim();
-    if trimmed.starts_with('{') {
-        // A JSON line of a failure says so by a member's name; the parser has the last word.
-        let tells = ["\"errorType\"", "\"errorMessage\""];
-        return tells
-            .iter()
-            .any(|name| memmem::find(trimmed.as_bytes(), name.as_bytes()).is_some())
-            .then_some(Opening::Whole);
+    fn close(mut self) -> Block<P> {
+        self.cut();
+        self.block
     }
-    if let Some(at) = memmem::find(trimmed.as_bytes(), python::HEADER.as_bytes()) {
-        // awslambdaric's record is one line with \r inside; with line feeds its header line ends this line.
-        let folded = trimmed.len() > at + python::HEADER.len();
-        let begins = at == 0
-            || trimmed[..at].ends_with('\r')
-            || trimmed[..at].ends_with(' ')
-            || trimmed[..at].ends_with('\t');
-        return match (folded, begins) {
-            (true, true) if trimmed.contains("[ERROR] ") => Some(Opening::Whole),
-            (false, true) => Some(Opening::Traceback),
-            _ => None,
-        };
-    }
-    if trimmed.strip_prefix("[ERROR] ").is_some_and(python::is_exception) {
-        return Some(Opening::Head);
-    }
-    crate::normalize::platform::line(trimmed).map(|_| Opening::Whole)
-}
-
-/// True for the lines that Lambda's clients and the platform put at the beginning of what they log.
-fn begins_lambda_record(line: &str) -> bool {
-    const BEGINNINGS: [&str; 8] = [
-        "[ERROR]",
-        "[WARNING]",
-        "[INFO]",
-        "[DEBUG]",
-        "START RequestId: ",
-        "END RequestId: ",
-        "REPORT RequestId: ",
-        "RequestId: ",
-    ];
-    BEGINNINGS.iter().any(|beginning| line.starts_with(beginning))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn blocks(log: &str) -> Vec<String> {
-        let mut detector = Detector::default();
-        let mut blocks: Vec<Block> = log.split_inclusive('\n').flat_map(|line| detector.line(line)).collect();
+    fn blocks(extent: Extent, log: &str) -> Vec<String> {
+        let mut detector = Detector::new(extent);
+        let mut blocks: Vec<Block<usize>> = log
+            .split_inclusive('\n')
+            .enumerate()
+            .flat_map(|(number, line)| detector.line(line, number))
+            .collect();
         blocks.extend(detector.finish());
         blocks.into_iter().map(|block| block.text).collect()
     }
 
+    fn stream(log: &str) -> Vec<String> {
+        blocks(Extent::Stream, log)
+    }
+
     const TRACE: &str = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n    g()\n    ^^^\nValueError: no\n";
+    const DURING_HANDLING: &str = "During handling of the above exception, another exception occurred:";
 
     #[test]
     fn a_traceback_between_log_lines_is_one_block() {
         let log = format!("2026-11-25 INFO start\n{TRACE}2026-11-25 INFO end\n{TRACE}");
-        assert_eq!(blocks(&log), [TRACE, TRACE]);
+        assert_eq!(stream(&log), [TRACE, TRACE]);
     }
 
     #[test]
     fn a_chain_is_one_block() {
-        let log = format!("{TRACE}\n{}\n\n{TRACE}next\n", python::DURING_HANDLING);
-        let found = blocks(&log);
+        let log = format!("{TRACE}\n{DURING_HANDLING}\n\n{TRACE}next\n");
+        let found = stream(&log);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].matches("ValueError").count(), 2);
     }
 
     #[test]
-    fn what_follows_the_exception_is_not_its_message() {
-        assert_eq!(blocks(&format!("{TRACE}next request handled\n")), [TRACE]);
+    fn what_follows_the_exception_is_its_message_only_at_the_end_of_a_framed_text() {
+        let log = format!("{TRACE}next request handled\n");
+        assert_eq!(stream(&log), [TRACE]);
+        assert_eq!(blocks(Extent::Framed, &log), [log.as_str()]);
+        assert_eq!(blocks(Extent::Framed, &format!("{log}{TRACE}")), [TRACE, TRACE]);
+        assert_eq!(blocks(Extent::Framed, &format!("{TRACE}END RequestId: 1\n")), [TRACE]);
+        let many = "more\n".repeat(HELD_LINES_MAX + 1);
+        assert_eq!(blocks(Extent::Framed, &format!("{TRACE}{many}")), [TRACE]);
     }
 
     #[test]
     fn a_lambda_record_is_a_block_by_itself() {
         let line =
             "[ERROR] E: m\rTraceback (most recent call last):\r\u{a0}\u{a0}File \"a.py\", line 1, in f\n";
-        assert_eq!(blocks(&format!("START RequestId: 1 Version: 2\n{line}END RequestId: 1\n")), [line]);
+        assert_eq!(stream(&format!("START RequestId: 1 Version: 2\n{line}END RequestId: 1\n")), [line]);
     }
 
     #[test]
     fn a_lambda_record_with_line_feeds_is_one_block() {
         // awslambdaric 4.2.2 writing to the log descriptor: a message of two lines, then the frames.
         let record = "[ERROR] E: one\ntwo\nTraceback (most recent call last):\n  File \"a.py\", line 1, in f\n    g()\n";
-        assert_eq!(blocks(&format!("{record}END RequestId: 1\n")), [record]);
-    }
-
-    #[test]
-    fn an_error_line_of_a_logger_swallows_no_failure() {
-        let body = "{\"errorType\":\"E\",\"errorMessage\":\"m\",\"stackTrace\":[]}\n";
-        assert_eq!(blocks(&format!("[ERROR] cannot reach db\n{body}INFO ok\n")), [body]);
-        assert_eq!(blocks(&format!("[ERROR] Timeout: db\n{body}")).last().map(String::as_str), Some(body));
-        assert_eq!(blocks(&format!("[ERROR] cannot reach db\nINFO retry\n{TRACE}")), [TRACE]);
-        let logged = format!("[ERROR] Timeout: order 7\n{TRACE}");
-        assert_eq!(blocks(&format!("{logged}INFO next\n")), [logged.as_str()]);
-        let record = crate::normalize::block(&logged).unwrap();
-        assert_eq!((record.error_type.as_deref(), record.error_message.as_str()), (Some("ValueError"), "no"));
+        assert_eq!(stream(&format!("{record}END RequestId: 1\n")), [record]);
     }
 
     #[test]
     fn a_healthy_log_holds_no_block() {
-        assert!(blocks("START RequestId: 1\n{\"level\":\"INFO\"}\nthe Traceback word\n\n").is_empty());
+        assert!(stream("START RequestId: 1\n{\"level\":\"INFO\"}\nthe Traceback word\n\n").is_empty());
+    }
+
+    #[test]
+    fn an_event_of_several_lines_is_a_text_by_itself() {
+        let mut detector = Detector::default();
+        let framed = format!("{TRACE}two");
+        let closed = detector.event(&framed, &7);
+        assert_eq!((closed[0].text.as_str(), closed[0].at), (format!("{framed}\n").as_str(), 7));
+        // Without a framing runtime each line is an event of its own.
+        let closed: Vec<_> =
+            format!("{framed}\n").split_inclusive('\n').flat_map(|line| detector.event(line, &8)).collect();
+        assert_eq!((closed.len(), closed[0].text.as_str()), (1, TRACE));
     }
 
     #[test]
     fn a_block_is_bounded() {
         let mut detector = Detector::default();
-        detector.line("Traceback (most recent call last):\n");
-        let long = format!("  {}\n", "x".repeat(300_000));
+        detector.line("Traceback (most recent call last):\n", ());
+        detector.line("  File \"a.py\", line 1, in f\n", ());
+        let long = format!("    {}\n", "x".repeat(300_000));
         for _ in 0..10 {
-            assert!(detector.line(&long).is_empty());
+            assert!(detector.line(&long, ()).is_empty());
         }
-        assert!(detector.finish().unwrap().text.len() <= BLOCK_BYTES_MAX);
+        assert!(detector.finish()[0].text.len() <= BLOCK_BYTES_MAX);
+    }
+
+    #[test]
+    fn what_is_held_begins_where_a_failure_may_begin() {
+        let mut detector = Detector::default();
+        assert_eq!(detector.held(), None);
+        detector.line("nothing\n", 1);
+        assert_eq!(detector.held(), Some(&1));
+        for (number, line) in TRACE.split_inclusive('\n').enumerate() {
+            assert!(detector.line(line, 2 + number).is_empty());
+        }
+        assert!(detector.is_open());
+        assert_eq!(detector.held(), Some(&2));
+        assert_eq!(detector.line("next\n", 9)[0].at, 2);
+        assert_eq!(detector.held(), Some(&9));
+        detector.finish();
+        assert_eq!(detector.held(), None);
     }
 }

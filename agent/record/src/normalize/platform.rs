@@ -4,6 +4,18 @@
 //! (`RequestId: <id> Error: Runtime exited with error: signal: segmentation fault`).
 
 use crate::failure::{Exit, Kind, Record, Witness};
+use crate::normalize::language::{Claim, Language, Opening, posts_nothing};
+
+/// What the platform logs of a failure.
+pub(crate) static LANGUAGE: Language = Language {
+    name: "platform",
+    begins: b"R",
+    signs: &[" Error: ", " Task timed out after "],
+    opens: |text, _| line(text.text).map(|_| Opening::Whole),
+    continues: |_, _| Claim::No,
+    read: |text| line(text.trim_end()),
+    posted: posts_nothing,
+};
 
 /// The names that the platform prints for signals (Go's `os.Signal`), and the signals that they mean.
 const SIGNALS: [(&str, &str); 10] = [
@@ -29,7 +41,9 @@ pub fn line(line: &str) -> Option<Record> {
     let (request_id, message) = match line.strip_prefix("RequestId: ") {
         Some(rest) => rest.split_once(" Error: ")?,
         None => {
-            let before = line.find(" Task timed out after ").filter(|_| line.ends_with(" seconds"))?;
+            // The end first: every line of a log comes here, and a search costs more than a look.
+            let told = line.strip_suffix(" seconds")?;
+            let before = told.rfind(" Task timed out after ")?;
             (line[..before].rsplit(' ').next()?, &line[before + 1..])
         }
     };
