@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use trace_agent_core::cli::people::{ForPeople, Plain};
-use trace_agent_core::config::{Config, Settings, SinkChoice};
+use trace_agent_core::config::{Config, Detail, Settings, SinkChoice};
 use trace_sandbox::LogEvent;
 
 use crate::stage::{self, Played, Stage};
@@ -110,7 +110,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<()> {
         handler: handler(&args.handler_cmd),
         timeout: Duration::from_secs(args.timeout),
         memory_mb: args.memory,
-        extension_environment: extension_environment(&config, &args.handler_cmd)?,
+        extension_environment: extension_environment(&config, &args.settings.detail, &args.handler_cmd)?,
         proxy: !args.no_proxy,
         listen: args.listen,
         ..Stage::new(
@@ -179,12 +179,18 @@ fn handler(command: &[OsString]) -> String {
 
 /// What the extension is told: our own variables of the caller, which the sandbox does not pass on by itself, and where the
 /// sources and debug files of this machine are.
-fn extension_environment(config: &Config, command: &[OsString]) -> anyhow::Result<Vec<(OsString, OsString)>> {
-    const DECIDED_HERE: [&str; 6] = [
+fn extension_environment(
+    config: &Config,
+    detail: &Detail,
+    command: &[OsString],
+) -> anyhow::Result<Vec<(OsString, OsString)>> {
+    const DECIDED_HERE: [&str; 8] = [
         "TRACE_AGENT_SINK",
         "TRACE_AGENT_LOG_GROUP",
         "TRACE_AGENT_SOURCE_ROOT",
         "TRACE_AGENT_DEBUG_DIR",
+        "TRACE_AGENT_OWN_CODE",
+        "TRACE_AGENT_REDACT",
         "TRACE_AGENT_SOCKET",
         "TRACE_AGENT_PROXY_LISTEN",
     ];
@@ -197,6 +203,10 @@ fn extension_environment(config: &Config, command: &[OsString]) -> anyhow::Resul
     let roots = trace_agent_core::cli::source_roots(&config.source_roots, program);
     environment.push(("TRACE_AGENT_SOURCE_ROOT".into(), folders(&roots)?));
     environment.push(("TRACE_AGENT_DEBUG_DIR".into(), folders(&config.debug_dirs)?));
+    for (name, words) in [("TRACE_AGENT_OWN_CODE", &detail.own_code), ("TRACE_AGENT_REDACT", &detail.redact)]
+    {
+        environment.extend(words.as_ref().map(|words| (name.into(), words.into())));
+    }
     Ok(environment)
 }
 

@@ -6,6 +6,9 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
+
+use trace_record::Policy;
 
 use crate::sink::Destination;
 
@@ -24,24 +27,60 @@ pub struct Settings {
     /// The log stream that records go to
     #[arg(long, env = "TRACE_AGENT_LOG_STREAM", value_name = "STREAM", help_heading = "Shipping")]
     pub log_stream: Option<String>,
-    /// Read source text below this folder; may be repeated, or a list separated by ':' in the variable
-    #[arg(
-        long,
-        env = "TRACE_AGENT_SOURCE_ROOT",
-        value_name = "DIR",
-        value_delimiter = ':',
-        help_heading = "Names and sources"
-    )]
+    /// What completes a record.
+    #[command(flatten)]
+    pub detail: Detail,
+}
+
+/// What was typed of names, sources and secrets.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Names, sources and secrets")]
+pub struct Detail {
+    /// Read source text and source maps below this folder, put before paths such as /var/task/x.py; may be repeated, or a list separated by ':' in the variable
+    #[arg(long, env = "TRACE_AGENT_SOURCE_ROOT", value_name = "DIR", value_delimiter = ':')]
     pub source_root: Vec<PathBuf>,
-    /// Look for debug files by build-id below this folder; may be repeated, or a list separated by ':' in the variable
-    #[arg(
-        long,
-        env = "TRACE_AGENT_DEBUG_DIR",
-        value_name = "DIR",
-        value_delimiter = ':',
-        help_heading = "Names and sources"
-    )]
+    /// Look for debug files by build-id below this folder, before the system's; may be repeated, or a list separated by ':' in the variable
+    #[arg(long, env = "TRACE_AGENT_DEBUG_DIR", value_name = "DIR", value_delimiter = ':')]
     pub debug_dir: Vec<PathBuf>,
+    /// Whose code is whose: words that are a part of a path (/shared/) or the beginning of a function's name (com.example.), with - before
+    /// it for that of others
+    #[arg(long, env = "TRACE_AGENT_OWN_CODE", value_name = "WORDS", allow_hyphen_values = true)]
+    pub own_code: Option<String>,
+    /// What is secret besides the default: words such as email, -card, or order=ORD-[0-9]+ for a rule of your own
+    #[arg(long, env = "TRACE_AGENT_REDACT", value_name = "WORDS", allow_hyphen_values = true)]
+    pub redact: Option<String>,
+}
+
+impl Detail {
+    /// What the words mean; a wrong one is a [`Problem`], and its field keeps the default.
+    #[must_use]
+    pub fn policy(&self) -> (Policy, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let own_code = words(
+            &mut problems,
+            "TRACE_AGENT_OWN_CODE",
+            self.own_code.as_deref(),
+            "parts of paths or beginnings of names",
+        );
+        let redaction = words(
+            &mut problems,
+            "TRACE_AGENT_REDACT",
+            self.redact.as_deref(),
+            "names of rules, or NAME=PATTERN",
+        );
+        (Policy { own_code, redaction }, problems)
+    }
+}
+
+fn words<T>(problems: &mut Vec<Problem>, field: &'static str, value: Option<&str>, wanted: &str) -> T
+where
+    T: Default + FromStr<Err: fmt::Display>,
+{
+    let value = value.unwrap_or_default();
+    value.parse().unwrap_or_else(|error| {
+        problems.push(Problem { field, value: value.to_owned(), wanted: format!("{wanted}: {error}") });
+        T::default()
+    })
 }
 
 impl Settings {
@@ -57,8 +96,12 @@ impl Settings {
             sink: text("TRACE_AGENT_SINK"),
             log_group: text("TRACE_AGENT_LOG_GROUP"),
             log_stream: text("TRACE_AGENT_LOG_STREAM"),
-            source_root: list("TRACE_AGENT_SOURCE_ROOT"),
-            debug_dir: list("TRACE_AGENT_DEBUG_DIR"),
+            detail: Detail {
+                source_root: list("TRACE_AGENT_SOURCE_ROOT"),
+                debug_dir: list("TRACE_AGENT_DEBUG_DIR"),
+                own_code: text("TRACE_AGENT_OWN_CODE"),
+                redact: text("TRACE_AGENT_REDACT"),
+            },
         }
     }
 }
@@ -103,20 +146,22 @@ pub struct Config {
     pub source_roots: Vec<PathBuf>,
     /// The folders in which debug files are looked for by build-id, the system's own last.
     pub debug_dirs: Vec<PathBuf>,
+    /// Whose code is whose, and what is secret.
+    pub policy: Policy,
 }
 
 impl Config {
     /// Gives the settings their meaning, and lists what could not be understood. `sink` is the default.
     #[must_use]
     pub fn read(settings: &Settings, sink: SinkChoice) -> (Self, Vec<Problem>) {
-        let mut problems = Vec::new();
+        let (policy, mut problems) = settings.detail.policy();
         let mut checked =
             |field: &'static str, value: &Option<String>, fits: fn(&str) -> bool, wanted: &'static str| {
                 let value = value.clone()?;
                 if fits(&value) {
                     return Some(value);
                 }
-                problems.push(Problem { field, value, wanted });
+                problems.push(Problem { field, value, wanted: wanted.to_owned() });
                 None
             };
         let typed = checked(
@@ -139,8 +184,9 @@ impl Config {
                 is_stream,
                 "1 to 512 characters without ':' and '*'",
             ),
-            source_roots: settings.source_root.clone(),
-            debug_dirs: settings.debug_dir.clone(),
+            source_roots: settings.detail.source_root.clone(),
+            debug_dirs: settings.detail.debug_dir.clone(),
+            policy,
         };
         (config, problems)
     }
@@ -165,7 +211,7 @@ pub struct Problem {
     /// What it was set to.
     pub value: String,
     /// What it could be.
-    pub wanted: &'static str,
+    pub wanted: String,
 }
 
 impl fmt::Display for Problem {
@@ -206,6 +252,20 @@ mod tests {
         assert_eq!(read("file:/tmp/x", "").0.sink, SinkChoice::File("/tmp/x".into()));
         assert_eq!(read("cloudwatch", "/a/b").0.log_group.as_deref(), Some("/a/b"));
         assert_eq!(read("", "").0.source_roots, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    }
+
+    #[test]
+    fn words_say_what_is_own_and_what_is_secret() {
+        let variable = |name: &str| match name {
+            "TRACE_AGENT_OWN_CODE" => Some("-/generated/ com.example.".to_owned()),
+            "TRACE_AGENT_REDACT" => Some("email e-mails".to_owned()),
+            _ => None,
+        };
+        let (config, problems) = Config::read(&Settings::from_variables(variable), SinkChoice::Auto);
+        assert_ne!(config.policy.own_code, Policy::default().own_code);
+        assert_eq!(config.policy.redaction, Policy::default().redaction);
+        let said = problems[0].to_string();
+        assert!(said.starts_with("TRACE_AGENT_REDACT is \"email e-mails\"; it must be names of rules, or NAME=PATTERN: \"e-mails\" is no rule"), "{said}");
     }
 
     #[test]

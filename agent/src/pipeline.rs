@@ -1,17 +1,31 @@
 //! The middle of every road: a bare record in, a line for the sink out.
 
 use trace_record::batch::{EVENT_AGE_MS_MAX, EVENT_AHEAD_MS_MAX, Event};
-use trace_record::{Completion, Record, complete, render};
+use trace_record::{Completion, Policy, Record, complete, render};
 
 use crate::symbolize::Symbolizer;
 
 /// How far from the service's own bounds an event's time stays: it may wait, and clocks differ.
 const MARGIN_MS: i64 = 60 * 60 * 1_000;
 
-/// Names the record's frames and completes it.
-pub fn finish(record: &mut Record, completion: &Completion, symbolizer: &mut Symbolizer) {
-    symbolizer.name(record);
-    complete(record, completion, symbolizer.sources());
+/// Names, completes and redacts records.
+pub struct Finisher {
+    symbolizer: Symbolizer,
+    policy: Policy,
+}
+
+impl Finisher {
+    /// Names frames and reads sources with `symbolizer`; the rest is `policy`'s.
+    #[must_use]
+    pub fn new(symbolizer: Symbolizer, policy: Policy) -> Self {
+        Self { symbolizer, policy }
+    }
+
+    /// Names the record's frames and completes it.
+    pub fn finish(&mut self, record: &mut Record, completion: &Completion) {
+        self.symbolizer.name(record);
+        complete(record, completion, &self.policy, self.symbolizer.sources());
+    }
 }
 
 /// Renders a complete record as an event of at most `line_bytes_max` bytes.

@@ -3,11 +3,14 @@
 //! A frame that cannot be named stays bare and says why; module, build-id and address stay with it, so that a machine
 //! that has the files can finish it later.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use trace_record::failure::{Frame, Record, StackEntry};
 use trace_record::source::SourceText;
+use trace_record::source_map::{SourceMap, SourceMaps};
 use trace_symbolizer::{Module, ModuleAddress, Search, SourceRoots};
 
 /// The most modules that are kept open; when they are reached, all are closed and opened again at need. A process has
@@ -21,12 +24,20 @@ pub struct Symbolizer {
     sources: Sources,
 }
 
-/// Source lines from below the configured roots.
-pub struct Sources(SourceRoots);
+/// Source lines and source maps from below the configured roots.
+pub struct Sources {
+    roots: SourceRoots,
+    maps: SourceMaps,
+}
 
 impl SourceText for Sources {
     fn line(&mut self, file: &str, line: u32) -> Option<String> {
-        self.0.line(file, line)
+        self.roots.line(file, line)
+    }
+
+    fn map(&mut self, file: &str) -> Option<Arc<SourceMap>> {
+        let Self { roots, maps } = self;
+        maps.of(file, &mut |path| roots.file(path))
     }
 }
 
@@ -36,7 +47,8 @@ impl Symbolizer {
     pub fn new(debug_dirs: &[PathBuf], source_roots: &[PathBuf]) -> Self {
         let mut search = Search::system();
         search.debug_dirs.splice(0..0, debug_dirs.iter().cloned());
-        Self { search, modules: HashMap::new(), sources: Sources(SourceRoots::new(source_roots.to_vec())) }
+        let sources = Sources { roots: SourceRoots::new(source_roots.to_vec()), maps: SourceMaps::default() };
+        Self { search, modules: HashMap::new(), sources }
     }
 
     /// The sources, for whoever completes the record.
@@ -44,47 +56,60 @@ impl Symbolizer {
         &mut self.sources
     }
 
-    /// Names every frame of `record` that has an address but no name. One address may become several entries: the
-    /// functions that the compiler inlined there.
+    /// Names every frame of `record` that has no name or no line, but an address or an offset in a function. One address may become
+    /// several entries: the functions that the compiler inlined there. Mangled names are made readable, wherever they stand.
     pub fn name(&mut self, record: &mut Record) {
-        let bare =
-            |(entry, frame): (&StackEntry, &Frame)| frame.address.is_some() && entry.function.is_none();
-        if record.frames.len() != record.stack_trace.len()
-            || !record.stack_trace.iter().zip(&record.frames).any(bare)
-        {
-            return;
-        }
-        let entries = std::mem::take(&mut record.stack_trace);
-        let frames = std::mem::take(&mut record.frames);
-        for (entry, frame) in entries.into_iter().zip(frames) {
-            let named = if bare((&entry, &frame)) { self.expand(&frame) } else { vec![(entry, frame)] };
-            for (entry, frame) in named {
-                record.stack_trace.push(entry);
-                record.frames.push(frame);
+        let is_bare = |(entry, frame): (&StackEntry, &Frame)| match entry.function {
+            None => frame.address.is_some(),
+            Some(_) => frame.offset.is_some() && entry.line.is_none(),
+        };
+        let fits = record.frames.len() == record.stack_trace.len();
+        if fits && record.stack_trace.iter().zip(&record.frames).any(is_bare) {
+            let entries = std::mem::take(&mut record.stack_trace);
+            let frames = std::mem::take(&mut record.frames);
+            for (entry, frame) in entries.into_iter().zip(frames) {
+                let named = if is_bare((&entry, &frame)) {
+                    self.expand(&entry, &frame)
+                } else {
+                    vec![(entry, frame)]
+                };
+                for (entry, frame) in named {
+                    record.stack_trace.push(entry);
+                    record.frames.push(frame);
+                }
             }
+        }
+        demangle(&mut record.stack_trace);
+        record.threads.iter_mut().for_each(|thread| demangle(&mut thread.stack_trace));
+    }
+
+    /// The entries of one call, outermost first; the bare entry if nothing is found.
+    fn expand(&mut self, entry: &StackEntry, frame: &Frame) -> Vec<(StackEntry, Frame)> {
+        match self.find(entry.function.as_deref(), frame) {
+            Ok(frames) => frames.into_iter().rev().map(|named| self.entry(named, frame)).collect(),
+            Err(missing) => vec![(entry.clone(), Frame { missing: Some(missing), ..frame.clone() })],
         }
     }
 
-    /// The entries of one address, outermost first; one bare entry if nothing is found.
-    fn expand(&mut self, frame: &Frame) -> Vec<(StackEntry, Frame)> {
-        let answer = match (address(frame), &frame.module) {
-            (Some(address), Some(module)) => match self.module(module, frame.build_id.as_deref()) {
-                Ok(module) => {
-                    let answer = module.symbolize(ModuleAddress(address));
-                    match answer.missing {
-                        Some(missing) => Err(missing.to_string()),
-                        None => Ok(answer.frames),
-                    }
-                }
-                Err(reason) => Err(reason.clone()),
-            },
-            (_, None) => Err("no module is mapped at this address".to_owned()),
-            (None, _) => Err("the address is not a hexadecimal number".to_owned()),
+    /// What the module says of the call, innermost first, or why it says nothing.
+    fn find(
+        &mut self,
+        function: Option<&str>,
+        frame: &Frame,
+    ) -> Result<Vec<trace_symbolizer::Frame>, String> {
+        let path = frame.module.as_deref().ok_or("no module is mapped at this address")?;
+        let module = self.module(path, frame.build_id.as_deref()).map_err(Clone::clone)?;
+        let address = match (function, &frame.offset) {
+            (Some(function), Some(offset)) => {
+                let start =
+                    module.address_of(function).ok_or_else(|| format!("{path} has no symbol {function}"))?;
+                hexadecimal(offset).and_then(|offset| start.0.checked_add(offset))
+            }
+            _ => frame.address.as_deref().and_then(hexadecimal),
         };
-        match answer {
-            Ok(frames) => frames.into_iter().rev().map(|named| self.entry(named, frame)).collect(),
-            Err(missing) => vec![(StackEntry::default(), Frame { missing: Some(missing), ..frame.clone() })],
-        }
+        let answer =
+            module.symbolize(ModuleAddress(address.ok_or("the address is not a hexadecimal number")?));
+        answer.missing.map_or(Ok(answer.frames), |missing| Err(missing.to_string()))
     }
 
     fn entry(&mut self, named: trace_symbolizer::Frame, bare: &Frame) -> (StackEntry, Frame) {
@@ -112,8 +137,16 @@ impl Symbolizer {
     }
 }
 
-fn address(frame: &Frame) -> Option<u64> {
-    u64::from_str_radix(frame.address.as_deref()?.strip_prefix("0x")?, 16).ok()
+fn hexadecimal(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+fn demangle(entries: &mut [StackEntry]) {
+    for name in entries.iter_mut().filter_map(|entry| entry.function.as_mut()) {
+        if let Cow::Owned(readable) = trace_symbolizer::demangle(name) {
+            *name = readable;
+        }
+    }
 }
 
 /// Opens the very file that the process had mapped: at its path, or by its build-id in a debug folder. A file with another

@@ -6,20 +6,32 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use trace_record::{Completion, Record, normalize};
+use indicatif::{ProgressBar, ProgressStyle};
+use trace_record::export;
+use trace_record::normalize::input::{Reading, Stream};
+use trace_record::{Completion, Record};
 
-use super::people::ForPeople;
-use crate::pipeline;
-use crate::receive::native;
+use super::Usage;
+use super::people::{ForPeople, Plain};
+use crate::config::Detail;
+use crate::pipeline::Finisher;
+use crate::receive::{native, unpack};
 use crate::symbolize::Symbolizer;
 
-/// The largest input that is read, in bytes. It is read whole.
-const INPUT_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// How much is read at once, in bytes. The ids of records are made of the checksum of the first piece.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// The largest file of native reports, in bytes: it is read whole. The capture hook stops at far less.
+const NATIVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Files above this size, in bytes, are worth a progress bar.
+const PROGRESS_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// Read error bodies, logs, traces or native reports, and print one record per failure.
 ///
-/// Read so far: error bodies and JSON log lines of every runtime, printed Python tracebacks, native reports of trace-capture, and the
-/// platform's exits and timeouts. An input without failures prints nothing, and says so on standard error.
+/// Reads what the runtimes of Python, Node.js, Java, .NET, Ruby, Go, Rust, C++, PHP and others post and print, text and JSON logs,
+/// batches of the Telemetry API, exports of CloudWatch Logs, native reports of trace-capture; plain, gzip or zstd. An input is read to its end
+/// (to follow one, use `run`). An input without failures prints nothing, and says so on standard error.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to read; - is standard input
@@ -28,12 +40,11 @@ pub struct Args {
     /// How records are printed [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Read source text below this folder, put before paths such as /var/task/x.py; may be repeated
-    #[arg(long, env = "TRACE_AGENT_SOURCE_ROOT", value_name = "DIR", value_delimiter = ':')]
-    source_root: Vec<PathBuf>,
-    /// Look for debug files by build-id below this folder, before the system's; may be repeated
-    #[arg(long, env = "TRACE_AGENT_DEBUG_DIR", value_name = "DIR", value_delimiter = ':')]
-    debug_dir: Vec<PathBuf>,
+    /// Say on standard error which reader took each failure and why, or what was tried
+    #[arg(long)]
+    explain: bool,
+    #[command(flatten)]
+    detail: Detail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -42,60 +53,169 @@ enum Format {
     Json,
     /// For people
     Text,
+    /// Attributes of OpenTelemetry, one JSON object a line
+    Otel,
+    /// Fields of the Elastic Common Schema, one JSON object a line
+    Ecs,
 }
 
 pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
-    let mut symbolizer = Symbolizer::new(&args.debug_dir, &args.source_root);
     let format = args.format.unwrap_or(if io::stdout().is_terminal() { Format::Text } else { Format::Json });
-    let mut out = anstream::stdout().lock();
+    let (policy, problems) = args.detail.policy();
+    if let Some(problem) = problems.first() {
+        return Err(Usage(problem.to_string()).into());
+    }
+    let symbolizer = Symbolizer::new(&args.detail.debug_dir, &args.detail.source_root);
+    let mut normalizer = Normalizer {
+        finisher: Finisher::new(symbolizer, policy),
+        format,
+        explain: args.explain,
+        out: match format {
+            Format::Text => Box::new(anstream::stdout().lock()),
+            // What takes colours out of text takes bytes out of JSON.
+            Format::Json | Format::Otel | Format::Ecs => Box::new(io::stdout().lock()),
+        },
+    };
+    let mut failed: Option<anyhow::Error> = None;
     for path in &args.files {
-        let input = read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let records = records(&input, path);
-        if records.is_empty() {
-            anstream::eprintln!("trace-agent: no failure found in {}", path.display());
-        }
-        for (index, mut record) in records.into_iter().enumerate() {
-            // The same text gives the same id, wherever and whenever it is read.
-            let origin = format!("{:08x}/{}/{index}", crc32fast::hash(&input), input.len());
-            pipeline::finish(&mut record, &Completion { origin, ..Completion::default() }, &mut symbolizer);
-            match format {
-                Format::Json => writeln!(out, "{}", serde_json::to_string(&record)?)?,
-                Format::Text => writeln!(out, "{}", ForPeople(&record))?,
-            }
+        let done = normalizer.file(path).with_context(|| format!("cannot read {}", path.display()));
+        // The other files are read all the same. The last error decides the status; those before it are said here.
+        if let Err(error) = done
+            && let Some(earlier) = failed.replace(error)
+        {
+            anstream::eprintln!("trace-agent: {earlier:#}");
         }
     }
-    Ok(out.flush()?)
+    normalizer.out.flush()?;
+    failed.map_or(Ok(()), Err)
 }
 
-fn records(input: &[u8], path: &Path) -> Vec<Record> {
-    if native::is_datagram(input) {
-        return match native::datagram(input) {
-            Ok(record) => vec![record],
-            Err(error) => {
-                anstream::eprintln!("trace-agent: {}: {error}", path.display());
-                Vec::new()
+struct Normalizer {
+    finisher: Finisher,
+    format: Format,
+    explain: bool,
+    out: Box<dyn Write>,
+}
+
+/// One input, and what came out of it so far.
+struct Source<'a> {
+    path: &'a Path,
+    /// The checksum of its beginning: the same text gives the same ids, wherever and whenever it is read.
+    checksum: u32,
+    records: u64,
+}
+
+impl Normalizer {
+    fn file(&mut self, path: &Path) -> anyhow::Result<()> {
+        let progress;
+        let packed: Box<dyn Read> = match path.to_str() {
+            Some("-") => Box::new(io::stdin().lock()),
+            _ => {
+                let file = File::open(path)?;
+                progress = self::progress(file.metadata()?.len());
+                Box::new(progress.wrap_read(file))
             }
         };
-    }
-    if native::is_file(input) {
-        let (records, error) = native::file(input);
-        if let Some(error) = error {
-            anstream::eprintln!("trace-agent: {}: the rest cannot be read: {error}", path.display());
+        let mut plain = unpack::unpack(packed)?;
+        let mut piece = Vec::new();
+        plain.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+        let mut source = Source { path, checksum: crc32fast::hash(&piece), records: 0 };
+        if native::is_datagram(&piece) || native::is_file(&piece) {
+            self.reports(piece, plain, &mut source)?;
+        } else {
+            self.text(piece, plain, &mut source)?;
         }
-        return records;
+        if source.records == 0 {
+            anstream::eprintln!("trace-agent: no failure found in {}", path.display());
+        }
+        Ok(())
     }
-    normalize::text(&String::from_utf8_lossy(input))
+
+    fn text(
+        &mut self,
+        mut piece: Vec<u8>,
+        mut rest: impl Read,
+        source: &mut Source<'_>,
+    ) -> anyhow::Result<()> {
+        let mut stream = Stream::default();
+        while !piece.is_empty() {
+            for reading in stream.push(&piece) {
+                self.reading(reading, source)?;
+            }
+            piece.clear();
+            rest.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+        }
+        for reading in stream.finish() {
+            self.reading(reading, source)?;
+        }
+        if let (0, Some(explanation)) = (source.records, stream.explanation()) {
+            self.explain(source, format_args!("{explanation}"));
+        }
+        Ok(())
+    }
+
+    /// Reads the reports of the capture hook: one datagram, or a file of them.
+    fn reports(
+        &mut self,
+        mut bytes: Vec<u8>,
+        rest: impl Read,
+        source: &mut Source<'_>,
+    ) -> anyhow::Result<()> {
+        rest.take(NATIVE_BYTES_MAX).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > NATIVE_BYTES_MAX {
+            bail!("native reports of more than {NATIVE_BYTES_MAX} bytes; split them");
+        }
+        let (records, error) = if native::is_datagram(&bytes) {
+            match native::datagram(&bytes) {
+                Ok(record) => (vec![record], None),
+                Err(error) => (Vec::new(), Some(error)),
+            }
+        } else {
+            native::file(&bytes)
+        };
+        for record in records {
+            self.explain(source, format_args!("a report of the capture hook"));
+            self.record(record, source)?;
+        }
+        if let Some(error) = error {
+            anstream::eprintln!("trace-agent: {}: the rest cannot be read: {error}", source.path.display());
+        }
+        Ok(())
+    }
+
+    fn reading(&mut self, reading: Reading, source: &mut Source<'_>) -> anyhow::Result<()> {
+        let Reading { record, reader, line, lines, why } = reading;
+        self.explain(source, format_args!("line {line}, {lines} long, read by {reader}: {}", Plain(&why)));
+        self.record(record, source)
+    }
+
+    fn explain(&self, source: &Source<'_>, what: std::fmt::Arguments<'_>) {
+        if self.explain {
+            anstream::eprintln!("{}: {what}", source.path.display());
+        }
+    }
+
+    fn record(&mut self, mut record: Record, source: &mut Source<'_>) -> anyhow::Result<()> {
+        let origin = format!("{:08x}/{}", source.checksum, source.records);
+        source.records += 1;
+        self.finisher.finish(&mut record, &Completion { origin, ..Completion::default() });
+        let out = &mut self.out;
+        match self.format {
+            Format::Json => writeln!(out, "{}", serde_json::to_string(&record)?)?,
+            Format::Text => writeln!(out, "{}", ForPeople(&record))?,
+            Format::Otel => writeln!(out, "{}", serde_json::to_string(&export::otel(&record))?)?,
+            Format::Ecs => writeln!(out, "{}", serde_json::to_string(&export::ecs(&record))?)?,
+        }
+        Ok(())
+    }
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut input = Vec::new();
-    let mut source: Box<dyn Read> = match path.to_str() {
-        Some("-") => Box::new(io::stdin().lock()),
-        _ => Box::new(File::open(path)?),
-    };
-    source.by_ref().take(INPUT_BYTES_MAX + 1).read_to_end(&mut input)?;
-    if input.len() as u64 > INPUT_BYTES_MAX {
-        bail!("it is larger than {INPUT_BYTES_MAX} bytes; split it");
+/// A bar for a file of `length` bytes, drawn on standard error if that is a terminal and the file is long.
+fn progress(length: u64) -> ProgressBar {
+    if length < PROGRESS_BYTES_MIN {
+        return ProgressBar::hidden();
     }
-    Ok(input)
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}")
+        .expect("the template is a constant, and tests print it");
+    ProgressBar::new(length).with_style(style)
 }

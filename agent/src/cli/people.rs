@@ -160,6 +160,7 @@ impl Display for Plain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trace_record::culprit::OwnCode;
 
     #[test]
     fn a_record_reads_like_a_traceback() {
@@ -167,7 +168,7 @@ mod tests {
             r#"{"errorMessage":"I failed!","errorType":"Exception","stackTrace":[["/var/runtime/b.py",9,"main",null],["/var/task/app.py",3,"handler","raise Exception('I failed!')"]],"causes":[{"errorMessage":"k","errorType":"KeyError","relation":"context"}]}"#,
         )
         .unwrap();
-        trace_record::culprit::find(&mut record);
+        trace_record::culprit::find(&mut record, &OwnCode::default());
         let text = anstream::adapter::strip_str(&ForPeople(&record).to_string()).to_string();
         assert_eq!(
             text,
@@ -188,7 +189,7 @@ mod tests {
         let stack = [vec![library; 5], vec![own], vec![library; 6]].concat().join(",");
         let mut record: Record =
             serde_json::from_str(&format!(r#"{{"errorType":"E","stackTrace":[{stack}]}}"#)).unwrap();
-        trace_record::culprit::find(&mut record);
+        trace_record::culprit::find(&mut record, &OwnCode::default());
         let text = anstream::adapter::strip_str(&ForPeople(&record).to_string()).to_string();
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         assert_eq!(

@@ -61,7 +61,11 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
         sources: SourceRoots::new(super::source_roots(&args.source_root, Some(&args.obj))),
         style: args.output_style,
     };
-    let mut out = anstream::stdout().lock();
+    // What takes colours out of text takes bytes out of JSON.
+    let mut out: Box<dyn Write> = match args.output_style {
+        Style::Text => Box::new(anstream::stdout().lock()),
+        Style::Json => Box::new(io::stdout().lock()),
+    };
     if args.addresses.is_empty() {
         let mut input = io::stdin().lock();
         let mut line = Vec::new();

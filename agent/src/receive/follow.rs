@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use trace_record::normalize::lines::{Detector, LINE_BYTES_MAX};
+use trace_record::normalize::lines::{Block, Detector, LINE_BYTES_MAX};
 
 use super::checkpoint::Position;
 
@@ -29,10 +29,10 @@ const READ_BYTES: usize = 64 * 1024;
 const PROGRESS_BYTES: u64 = 1024 * 1024;
 
 /// One text that a failure printed, and where it stood.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Found {
-    /// The lines; empty for a report of progress alone.
-    pub text: String,
+    /// The text, and the offset of its first byte; nothing for a report of progress alone.
+    pub block: Option<Block<u64>>,
     /// Where its first byte is.
     pub at: Position,
     /// Where reading goes on once this is acknowledged.
@@ -117,15 +117,14 @@ struct Reader {
     path: PathBuf,
     metadata: Metadata,
     generation: u64,
-    detector: Detector,
+    /// Knows each line by its offset.
+    detector: Detector<u64>,
     /// The bytes of the line that has no end yet.
     partial: Vec<u8>,
     /// The offset behind the last whole line.
     offset: u64,
     /// How many bytes of `partial`'s line were left out because it is too long.
     skipped: u64,
-    /// Where the open failure began.
-    open_at: u64,
     /// The offset that was last handed over.
     reported: u64,
 }
@@ -153,7 +152,6 @@ impl Reader {
             partial: Vec::new(),
             offset,
             skipped: 0,
-            open_at: offset,
             reported: offset,
         })
     }
@@ -223,20 +221,9 @@ impl Reader {
         let bytes = std::mem::take(&mut self.partial);
         let start = self.offset;
         self.offset += bytes.len() as u64 + std::mem::take(&mut self.skipped);
-        let was_open = self.detector.is_open();
-        let before = self.open_at;
-        let closed = self.detector.line(&String::from_utf8_lossy(&bytes));
-        let reopened = self.detector.is_open() && (!was_open || !closed.is_empty());
-        if reopened {
-            self.open_at = start;
-        }
-        for (index, block) in closed.into_iter().enumerate() {
-            let at = if was_open && index == 0 { before } else { start };
-            if !self.hand_over(block.text, at, take) {
-                return false;
-            }
-        }
-        self.next() - self.reported < PROGRESS_BYTES || self.hand_over(String::new(), self.next(), take)
+        let closed = self.detector.line(&String::from_utf8_lossy(&bytes), start);
+        self.hand_over_all(closed, take)
+            && (self.next() - self.reported < PROGRESS_BYTES || self.hand_over(None, self.next(), take))
     }
 
     /// Treats what has no line end as a line: nothing will be added to it.
@@ -246,26 +233,40 @@ impl Reader {
         }
     }
 
-    /// Closes the open failure and reports the position.
+    /// Closes what is open and reports the position.
     fn close(&mut self, take: &mut dyn FnMut(Found) -> bool) -> bool {
-        let at = self.open_at;
-        match self.detector.finish() {
-            Some(block) => self.hand_over(block.text, at, take),
-            None if self.reported != self.offset => self.hand_over(String::new(), self.offset, take),
-            None => true,
-        }
+        let closed = self.detector.finish();
+        self.hand_over_all(closed, take)
+            && (self.reported == self.offset || self.hand_over(None, self.offset, take))
     }
 
-    fn hand_over(&mut self, text: String, at: u64, take: &mut dyn FnMut(Found) -> bool) -> bool {
-        let next = self.next();
+    /// Hands blocks over. Whoever acknowledges one of them must not acknowledge the next.
+    fn hand_over_all(&mut self, blocks: Vec<Block<u64>>, take: &mut dyn FnMut(Found) -> bool) -> bool {
+        let mut blocks = blocks.into_iter();
+        while let Some(block) = blocks.next() {
+            let next = blocks.as_slice().iter().map(|later| later.at).chain([self.next()]).min();
+            if !self.hand_over(Some(block), next.unwrap_or(self.offset), take) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn hand_over(
+        &mut self,
+        block: Option<Block<u64>>,
+        next: u64,
+        take: &mut dyn FnMut(Found) -> bool,
+    ) -> bool {
         self.reported = next;
         let place = |offset| position(&self.metadata, self.generation, offset);
-        take(Found { text, at: place(at), next: place(next) })
+        let at = place(block.as_ref().map_or(next, |block| block.at));
+        take(Found { block, at, next: place(next) })
     }
 
     /// Where reading must go on if everything that was handed over is acknowledged.
     fn next(&self) -> u64 {
-        if self.detector.is_open() { self.open_at } else { self.offset }
+        self.detector.held().copied().unwrap_or(self.offset)
     }
 
     fn replaced(&self) -> io::Result<Option<Replaced>> {
@@ -317,7 +318,7 @@ mod tests {
         let path = directory.path().join("app.log");
         std::fs::write(&path, format!("info\n{TRACE}info\n{TRACE}{TRACE}tail without end")).unwrap();
         let all = read_to_end(&path, None);
-        let traces: Vec<&Found> = all.iter().filter(|found| !found.text.is_empty()).collect();
+        let traces: Vec<&Found> = all.iter().filter(|found| found.block.is_some()).collect();
         assert_eq!(traces.len(), 3);
         for (index, found) in all.iter().enumerate() {
             let rest = read_to_end(&path, Some(found.next));
@@ -336,7 +337,13 @@ mod tests {
         file.write_all(&vec![b'\xff'; 3 * LINE_BYTES_MAX]).unwrap();
         write!(file, "\n{TRACE}").unwrap();
         let found = read_to_end(&path, None);
-        assert_eq!(found.iter().filter(|found| found.text == TRACE).count(), 2);
+        assert_eq!(
+            found
+                .iter()
+                .filter(|found| found.block.as_ref().is_some_and(|block| block.text == TRACE))
+                .count(),
+            2
+        );
         assert_eq!(found.last().unwrap().next.offset, std::fs::metadata(&path).unwrap().len());
     }
 
@@ -349,7 +356,7 @@ mod tests {
         let rotated = std::cell::Cell::new(false);
         let seen = std::cell::Cell::new(0);
         follow(&path, None, Until::Stopped, &|| seen.get() == 2, &mut |item| {
-            if !item.text.is_empty() {
+            if item.block.is_some() {
                 seen.set(seen.get() + 1);
                 found.push(item);
             }
@@ -373,7 +380,7 @@ mod tests {
         let mut found = Vec::new();
         let seen = std::cell::Cell::new(0);
         follow(&path, None, Until::Stopped, &|| seen.get() == 3, &mut |item| {
-            if !item.text.is_empty() {
+            if item.block.is_some() {
                 seen.set(seen.get() + 1);
                 found.push(item.at);
                 if seen.get() == 1 {

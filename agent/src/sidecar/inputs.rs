@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use trace_capture::wire::DATAGRAM_BYTES_MAX;
 use trace_record::Record;
 use trace_record::normalize;
-use trace_record::normalize::lines::{Detector, LINE_BYTES_MAX};
+use trace_record::normalize::lines::{Block, Detector, LINE_BYTES_MAX};
 use tracing::warn;
 
 use super::Plan;
@@ -161,7 +161,7 @@ impl Files {
             let mut said = false;
             loop {
                 let followed = follow::follow(&path, from, until, &stopped, &mut |found| {
-                    let record = (!found.text.is_empty()).then(|| normalize::block(&found.text)).flatten();
+                    let record = found.block.and_then(|block| block.read());
                     from = Some(found.next);
                     intake.file(path.clone(), record, found.at, found.next)
                 });
@@ -259,24 +259,23 @@ fn read_lines(input: &mut impl BufRead, lines: &mpsc::SyncSender<Vec<u8>>) -> io
 }
 
 fn detect(lines: &mpsc::Receiver<Vec<u8>>, intake: &Intake, stopped: &AtomicBool) {
-    let mut detector = Detector::default();
+    let mut detector = Detector::<()>::default();
     let mut idle = Duration::ZERO;
     loop {
         let (closed, ended) = match lines.recv_timeout(STOP_POLL) {
             Ok(line) => {
                 idle = Duration::ZERO;
-                (detector.line(&String::from_utf8_lossy(&line)), false)
+                (detector.line(&String::from_utf8_lossy(&line), ()), false)
             }
             Err(RecvTimeoutError::Timeout) => {
                 idle += STOP_POLL;
                 let stop = stopped.load(Ordering::Relaxed);
                 // What was written last is complete if nothing follows it.
-                let closed = if stop || idle >= IDLE { detector.finish() } else { None };
-                (closed.into_iter().collect(), stop)
+                (if stop || idle >= IDLE { detector.finish() } else { Vec::new() }, stop)
             }
-            Err(RecvTimeoutError::Disconnected) => (detector.finish().into_iter().collect(), true),
+            Err(RecvTimeoutError::Disconnected) => (detector.finish(), true),
         };
-        let records = closed.into_iter().filter_map(|block| normalize::block(&block.text));
+        let records = closed.iter().filter_map(Block::read);
         for record in records {
             if !push_blocking(intake, &record, stopped) {
                 return;
@@ -345,7 +344,8 @@ fn take_datagram(intake: &Intake, datagram: &[u8]) {
 }
 
 fn take_body(intake: &Intake, body: &[u8]) -> Taken {
-    let records = normalize::text(&String::from_utf8_lossy(body));
+    let readings = normalize::text(&String::from_utf8_lossy(body));
+    let records: Vec<Record> = readings.into_iter().map(|reading| reading.record).collect();
     let count = records.len();
     match intake.push(records, "http") {
         Ok(()) => Taken::Safe(count),

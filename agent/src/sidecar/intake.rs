@@ -12,7 +12,7 @@ use trace_record::{Completion, Record};
 
 use crate::clock::now_ms;
 use crate::config::Config;
-use crate::pipeline;
+use crate::pipeline::{self, Finisher};
 use crate::receive::checkpoint::Position;
 use crate::spool::{self, Spool, Ticket};
 use crate::symbolize::Symbolizer;
@@ -32,7 +32,7 @@ pub(super) enum Acknowledge {
 }
 
 pub(super) struct Intake {
-    symbolizer: Mutex<Symbolizer>,
+    finisher: Mutex<Finisher>,
     spool: Mutex<Spool>,
     sender: WeakSender<Item>,
     host: String,
@@ -54,7 +54,10 @@ impl Intake {
         sender: WeakSender<Item>,
     ) -> Self {
         Self {
-            symbolizer: Mutex::new(Symbolizer::new(&config.debug_dirs, &config.source_roots)),
+            finisher: Mutex::new(Finisher::new(
+                Symbolizer::new(&config.debug_dirs, &config.source_roots),
+                config.policy.clone(),
+            )),
             spool: Mutex::new(spool),
             sender,
             host,
@@ -126,7 +129,7 @@ impl Intake {
             host: Some(Map::from_iter([("name".to_owned(), json!(self.host))])),
             ..Completion::default()
         };
-        pipeline::finish(&mut record, &completion, &mut lock(&self.symbolizer));
+        lock(&self.finisher).finish(&mut record, &completion);
         pipeline::event(&record, self.line_bytes_max, now_ms)
     }
 
