@@ -10,7 +10,7 @@ use crate::turn::Word;
 
 /// What the runtimes print of a failure, and the platform's words for a loss. Log lines travel as JSON strings, so quotes
 /// and tabs are left out where the text allows it.
-const NEEDLES: [&str; 22] = [
+const NEEDLES: [&str; 34] = [
     // The platform.
     "platform.logsDropped",
     "platform.fault",
@@ -29,14 +29,27 @@ const NEEDLES: [&str; 22] = [
     "Uncaught Exception",
     "Unhandled Promise Rejection",
     "heap out of memory",
-    // Rust, Go, Java, .NET, Ruby, C++ and the kernel.
+    // Frames as Node and .NET print them, Java, and Ruby: an error that was logged has no other sign.
+    "   at ",
+    "\\tat ",
+    "\\tfrom ",
+    // Rust, Go, Java, .NET, Ruby, PHP, C++ and the kernel.
     "panicked at",
+    "has overflowed its stack",
     "panic: ",
-    "fatal error: ",
+    "atal error: ",
     "Exception in thread",
     "Unhandled exception",
     "Error raised from handler",
+    "Critical exception from handler",
     "terminate called",
+    "terminating due to",
+    "Stack trace (most recent call last)",
+    "Sanitizer: ",
+    " detected ***",
+    "free(): ",
+    "malloc(): ",
+    "Assertion `",
     "Segmentation fault",
 ];
 

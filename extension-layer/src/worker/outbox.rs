@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use trace_agent_core::choose::{self, Connect, Home};
 use trace_agent_core::clock::now_ms;
 use trace_agent_core::config::{Config, SinkChoice};
-use trace_agent_core::pipeline;
+use trace_agent_core::pipeline::{self, Finisher};
 use trace_agent_core::private;
 use trace_agent_core::ship::{Deadline, Shipped, Shipper};
 use trace_agent_core::sink::Destination;
@@ -49,7 +49,7 @@ const FAILED_TRIES_MAX: u32 = 3;
 pub(super) struct Outbox {
     config: Config,
     connect: Connect,
-    symbolizer: Symbolizer,
+    finisher: Finisher,
     road: Road,
     failed_tries: u32,
     rests_until: Option<Instant>,
@@ -80,7 +80,7 @@ impl Outbox {
         let source_roots =
             if config.source_roots.is_empty() { vec![task_root] } else { config.source_roots.clone() };
         Self {
-            symbolizer: Symbolizer::new(&debug_dirs, &source_roots),
+            finisher: Finisher::new(Symbolizer::new(&debug_dirs, &source_roots), config.policy.clone()),
             config,
             connect,
             road: Road::Unopened,
@@ -151,7 +151,7 @@ impl Outbox {
             trace_id: invocation.trace_id,
             ..Completion::default()
         };
-        pipeline::finish(&mut record, &completion, &mut self.symbolizer);
+        self.finisher.finish(&mut record, &completion);
         pipeline::event(&record, line_bytes_max, now_ms)
     }
 

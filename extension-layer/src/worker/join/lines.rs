@@ -1,7 +1,7 @@
 //! What the function logged: where a failure's text begins and ends, and to which request it belongs.
 
 use trace_record::Record;
-use trace_record::normalize::lines::Detector;
+use trace_record::normalize::lines::{Block, Detector};
 use trace_record::normalize::telemetry::{Event, What};
 
 use super::witness;
@@ -22,46 +22,30 @@ pub(super) struct Origin {
 /// The lines that may be the beginning of a failure's text.
 #[derive(Default)]
 pub(super) struct Lines {
-    detector: Detector,
-    /// Where the first of them came from.
-    first: Origin,
+    detector: Detector<Origin>,
 }
 
 impl Lines {
-    /// Where the open lines began, if any are open: their frame must not be acknowledged yet.
+    /// Where the lines began that may still become a failure, if there are any: their frame must not be acknowledged yet.
     pub(super) fn open(&self) -> Option<&Origin> {
-        self.detector.is_open().then_some(&self.first)
+        self.detector.is_open().then(|| self.detector.held()).flatten()
     }
 
     /// Takes the lines of one event, and gives the failures that they complete, each with the origin of its first line.
     pub(super) fn take(&mut self, text: &str, origin: &Origin) -> Vec<(Record, Origin)> {
-        let mut told = Vec::new();
-        for line in text.split_inclusive('\n') {
-            let was_open = self.detector.is_open();
-            let blocks = self.detector.line(line);
-            // Of two blocks the first is the one that was open.
-            for (index, block) in blocks.iter().enumerate() {
-                let of = if was_open && index == 0 { &self.first } else { origin };
-                told.extend(read(&block.text, of));
-            }
-            if self.detector.is_open() && (!was_open || !blocks.is_empty()) {
-                self.first = origin.clone();
-            }
-        }
-        told
+        self.detector.event(text, origin).into_iter().filter_map(read).collect()
     }
 
     /// Closes what is open: nothing follows it.
-    pub(super) fn finish(&mut self) -> Option<(Record, Origin)> {
-        let block = self.detector.finish()?;
-        read(&block.text, &self.first)
+    pub(super) fn finish(&mut self) -> Vec<(Record, Origin)> {
+        self.detector.finish().into_iter().filter_map(read).collect()
     }
 }
 
-fn read(text: &str, of: &Origin) -> Option<(Record, Origin)> {
-    let mut record = witness::logged(text, of.time_ms)?;
-    record.request_id = record.request_id.or_else(|| of.request_id.clone());
-    Some((record, of.clone()))
+fn read(block: Block<Origin>) -> Option<(Record, Origin)> {
+    let mut record = witness::logged(&block, block.at.time_ms)?;
+    record.request_id = record.request_id.or_else(|| block.at.request_id.clone());
+    Some((record, block.at))
 }
 
 /// The request whose end is the next in `events`, unless another begins before: what comes between belongs to it. Without
@@ -93,6 +77,6 @@ mod tests {
         let told: Vec<_> =
             told.iter().map(|(record, origin)| (record.error_type.as_deref(), origin.sequence)).collect();
         assert_eq!(told, [(Some("ValueError"), 1), (Some("E"), 3)]);
-        assert!(lines.open().is_none() && lines.finish().is_none());
+        assert!(lines.open().is_none() && lines.finish().is_empty());
     }
 }

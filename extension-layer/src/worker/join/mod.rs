@@ -143,8 +143,11 @@ impl Join {
         self.finish_lines();
         let request_id = Some(next.request_id.as_str());
         let closed = self.close_where(|open| open.record.request_id.as_deref() != request_id);
-        // A request that begins again is another attempt; what failed in the last one may fail in this one.
-        self.closed.retain(|closed| closed.request_id() != request_id);
+        // A request that begins again is another attempt; what failed in the last one may fail in this one. One that is new may have failed
+        // and closed before its event came here: the runtime does not wait for us.
+        if self.invocations.iter().any(|earlier| Some(earlier.request_id.as_str()) == request_id) {
+            self.closed.retain(|closed| closed.request_id() != request_id);
+        }
         self.invocations.push_back(next);
         if self.invocations.len() > INVOCATIONS_MAX {
             self.invocations.pop_front();
@@ -180,7 +183,7 @@ impl Join {
     }
 
     fn finish_lines(&mut self) {
-        if let Some(told) = self.lines.finish() {
+        for told in self.lines.finish() {
             self.told(told);
         }
     }
@@ -498,6 +501,17 @@ mod tests {
         join.see(invoke("r1"), 7, 120_000);
         join.see(telemetry(&[LINE, DONE]), 8, 120_000);
         assert_eq!(join.close_all().len(), 1, "without the body too");
+    }
+
+    #[test]
+    fn a_failure_that_closed_before_its_invoke_event_came_is_still_known() {
+        let mut join = join();
+        join.see(post("invocation/r2/error", BODY), 1, 0);
+        assert_eq!(join.see(Message::RuntimeNext, 2, 1).len(), 1);
+        assert!(join.see(invoke("r2"), 3, 2).is_empty());
+        let log = [LINE, DONE].map(|event| event.replace("r1", "r2"));
+        join.see(telemetry(&[&log[0], &log[1]]), 4, 3);
+        assert!(join.close_all().is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use trace_agent_core::receive::native;
 use trace_record::Record;
 use trace_record::complete::rfc3339;
 use trace_record::failure::{Kind, Phase, Witness};
+use trace_record::normalize::lines::Block;
 use trace_record::normalize::{self, RAW_BYTES_MAX, platform};
 use trace_record::text;
 
@@ -83,8 +84,8 @@ pub(super) fn captured(datagram: &[u8]) -> Option<Record> {
 }
 
 /// The runtime or the program, to the log: `block` was found to be one failure's.
-pub(super) fn logged(block: &str, time_ms: Option<i64>) -> Option<Record> {
-    let mut record = normalize::block(block)?;
+pub(super) fn logged<P>(block: &Block<P>, time_ms: Option<i64>) -> Option<Record> {
+    let mut record = block.read()?;
     record.witnesses = vec![Witness::Log];
     record.timestamp = record.timestamp.or(time_ms.map(rfc3339));
     Some(record)
