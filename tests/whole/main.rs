@@ -9,6 +9,7 @@ mod harness;
 mod layout;
 mod symbolize;
 mod normalize;
+mod languages;
 mod local;
 mod sidecar;
 mod cloudwatch;
@@ -22,6 +23,7 @@ fn main() {
         layout::tests(),
         symbolize::tests(),
         normalize::tests(),
+        languages::tests(),
         local::tests(),
         sidecar::tests(),
         cloudwatch::tests(),

@@ -13,6 +13,12 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("normalize finds the source text below a source root", normalize_finds_sources_below_a_root),
         test("normalize keeps what it cannot read small and says so", normalize_survives_odd_input),
         test("normalize reads a native report", normalize_reads_a_native_report),
+        test("normalize reads what gzip and zstd packed", normalize_reads_packed_logs),
+        test("normalize says who read what, and why", normalize_explains),
+        test("normalize prints what OpenTelemetry and ECS name", normalize_prints_other_schemas),
+        test("normalize prints every character of a message", normalize_prints_every_character),
+        test("normalize takes rules of its user", normalize_takes_rules),
+        test("normalize goes on after a file that it cannot read", normalize_goes_on),
     ]
 }
 
@@ -79,7 +85,8 @@ fn normalize_survives_odd_input() -> Outcome {
         (b"{\"errorType\":\"E\"", 0),
         (b"{\"errorType\":7,\"errorMessage\":[],\"stackTrace\":\"none\"}", 0),
         (b"{\"errorType\":\"E\",\"errorMessage\":\"m\",\"stackTrace\":[null,1,[],{},\"?\"]}", 1),
-        (b"Traceback (most recent call last):\n", 1),
+        (b"Traceback (most recent call last):\n", 0),
+        (b"Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nE", 1),
         (b"TCAP\x01", 0),
         (b"\xff\xff\xff\xffTCAP", 0),
     ] {
@@ -104,4 +111,91 @@ fn normalize_reads_a_native_report() -> Outcome {
     let frames = record["frames"].as_array().cloned().unwrap_or_default();
     holds(!frames.is_empty(), "it has frames")?;
     holds(frames.iter().all(|frame| frame["missing"].is_string()), "each bare frame says why")
+}
+
+const TRACE: &str =
+    "Traceback (most recent call last):\n  File \"/var/task/a.py\", line 1, in f\n    g()\nValueError: no\n";
+
+/// gzip is somebody else's; zstd is not on every machine, so its frame is a recorded one.
+fn normalize_reads_packed_logs() -> Outcome {
+    tool("gzip")?;
+    let folder = tempfile::tempdir()?;
+    let log = format!("{}{TRACE}INFO next\n", "INFO all is well\n".repeat(100_000));
+    std::fs::write(folder.path().join("app.log"), &log)?;
+    let plain = lines(&run(trace_agent(folder.path()).args(["normalize", "app.log"]))?.stdout)?;
+    equal(plain.len(), 1, "records of the plain log")?;
+    run(Command::new("gzip").current_dir(folder.path()).args(["-k", "app.log"]))?;
+    std::fs::write(folder.path().join("app.zst"), ZSTD)?;
+    let packed =
+        lines(&run(trace_agent(folder.path()).args(["normalize", "app.log.gz", "app.zst"]))?.stdout)?;
+    equal(packed.len(), 2, "records of the packed logs")?;
+    equal(&packed[0], &plain[0], "the same record, its id included")?;
+    equal(&packed[1]["errorType"], &json!("ValueError"), "the record of the zstd frame")
+}
+
+/// [`TRACE`] as zstd 1.5.4 packs it.
+const ZSTD: &[u8] = include_bytes!("data/traceback.zst");
+
+fn normalize_explains() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("app.log"), format!("INFO start\n{TRACE}INFO next\n"))?;
+    let output = run(trace_agent(folder.path()).args(["normalize", "--explain", "app.log"]))?;
+    equal(lines(&output.stdout)?.len(), 1, "records")?;
+    let said = said(&output);
+    holds(said.starts_with("app.log: line 2, 4 long, read by python: "), &said)
+}
+
+fn normalize_prints_other_schemas() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("app.log"), TRACE)?;
+    let printed = |format: &str| -> Result<serde_json::Value, Stop> {
+        let output = run(trace_agent(folder.path()).args(["normalize", "--format", format, "app.log"]))?;
+        Ok(lines(&output.stdout)?.remove(0))
+    };
+    let otel = printed("otel")?.to_string();
+    holds(otel.contains("exception.type") && otel.contains("exception.stacktrace"), &otel)?;
+    let ecs = printed("ecs")?;
+    let field =
+        |name: &str| ecs[name].as_str().or_else(|| ecs["error"][name.strip_prefix("error.")?].as_str());
+    equal(field("error.type"), Some("ValueError"), "error.type")?;
+    equal(field("error.message"), Some("no"), "error.message")
+}
+
+/// Some of these mean something to a terminal, and what is no terminal must get them all the same.
+fn normalize_prints_every_character() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let message = "größe 日本語 🎉 \u{2028} \u{a0} \u{7f} \u{1b}[31m red \u{0} \u{9b}";
+    let body = json!({ "errorType": "E", "errorMessage": message, "stackTrace": [] });
+    std::fs::write(folder.path().join("body.json"), body.to_string())?;
+    let output = run(trace_agent(folder.path()).args(["normalize", "body.json"]))?;
+    equal(&lines(&output.stdout)?[0]["errorMessage"], &json!(message), "the message")
+}
+
+fn normalize_takes_rules() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let body = json!({
+        "errorType": "E", "errorMessage": "ORD-17 of me@example.com failed",
+        "stackTrace": [["/var/task/app.py", 1, "f", null], ["/var/task/made/x.py", 2, "g", null]],
+    });
+    std::fs::write(folder.path().join("body.json"), body.to_string())?;
+    let arguments = ["normalize", "--redact", "email order=ORD-[0-9]+", "--own-code", "-/made/", "body.json"];
+    let record = lines(&run(trace_agent(folder.path()).args(arguments))?.stdout)?.remove(0);
+    equal(&record["errorMessage"], &json!("[redacted:order] of [redacted:email] failed"), "the message")?;
+    equal(&record["redacted"], &json!({ "email": 1, "order": 1 }), "the counts")?;
+    equal(&record["culprit"]["function"], &json!("f"), "the culprit")?;
+    let output = run(trace_agent(folder.path()).args(["normalize", "--redact", "e-mail", "body.json"]))?;
+    equal((output.status.code(), output.stdout.len()), (Some(2), 0), "a wrong rule")?;
+    let said = said(&output);
+    holds(said.contains("TRACE_AGENT_REDACT") && said.contains("\"e-mail\" is no rule"), &said)
+}
+
+fn normalize_goes_on() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("app.log"), TRACE)?;
+    let output = run(trace_agent(folder.path()).args(["normalize", "nothing-here", "app.log", "nor-here"]))?;
+    equal(output.status.code(), Some(1), "status")?;
+    equal(lines(&output.stdout)?.len(), 1, "records of the file that is there")?;
+    let said = said(&output);
+    let named = ["nothing-here", "nor-here"].iter().all(|file| said.contains(file));
+    holds(named && said.lines().count() == 2, &said)
 }
