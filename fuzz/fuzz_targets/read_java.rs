@@ -1,0 +1,4 @@
+//! Hostile bytes for the reader of `java`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| trace_agent_fuzz::reader("java", bytes));
