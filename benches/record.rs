@@ -3,8 +3,9 @@
 //! - `record/body`: reading the body that Python's runtime posts. Like each record below, a hundred times in a row. The floor is `serde_json` parsing it.
 //! - `record/lambda-text`, `record/printed-text`: reading a traceback as Python's runtime logs it, and a chain of three as
 //!   the interpreter prints it. The floor is a search for line ends.
-//! - `record/log`: looking for failures in healthy log lines, which is what is paid for every byte of a log. The floor
-//!   is a `memchr` search for newlines.
+//! - `record/noise`: looking for failures in healthy log lines, which is what is paid for every byte of a log. The peer is a rule set of
+//!   regular expressions as log shippers have them, the floor a `memchr` search for newlines.
+//! - `record/traces/…`: nothing but printed failures of one language, found and read. The peer only finds them.
 //! - `record/line`: completing one record and rendering its line. The floor is `serde_json` printing the complete record.
 //!
 //! Bodies and texts were recorded from AWS's own client. Bias: a floor does a part of the work only, so none can be
@@ -18,14 +19,16 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput};
 use memchr::{memchr_iter, memchr2_iter};
 use serde_json::Value;
-use trace_record::normalize::lines::Detector;
+use trace_record::normalize::lines::{Detector, Extent};
 use trace_record::render::CLOUDWATCH_LINE_BYTES_MAX;
 use trace_record::source::NoSource;
-use trace_record::{Completion, complete, normalize, render};
+use trace_record::{Completion, Policy, complete, normalize, render};
 
 use beside::Comparison;
+use multiline::Rules;
 
 mod beside;
+mod multiline;
 
 const BODY: &str = include_str!("../agent/record/tests/data/python312-classic-post/input.json");
 /// A failure as AWS's client logs it: one line, with no-break spaces for indentation.
@@ -35,6 +38,22 @@ const LAMBDA_TEXT: &str = "[ERROR] Exception: I failed!\rTraceback (most recent 
 
 const PRINTED_TEXT: &str = include_str!("../agent/record/tests/data/python311-three-stderr/input.txt");
 
+/// One printed failure of each language.
+const PRINTED: [(&str, &str); 9] = [
+    ("python", include_str!("../agent/record/tests/data/python311-three-stderr/input.txt")),
+    ("node", include_str!("../agent/record/tests/data/node20-causechain-stderr/input.txt")),
+    ("java", include_str!("../agent/record/tests/data/java17-chain-text/input.txt")),
+    ("ruby", include_str!("../agent/record/tests/data/ruby31-causes-stderr/input.txt")),
+    ("dotnet", include_str!("../agent/record/tests/data/dotnet31-chain-stderr/input.txt")),
+    ("go", include_str!("../agent/record/tests/data/go124-repanic-stderr/input.txt")),
+    ("rust", include_str!("../agent/record/tests/data/rust-debug-closure-stderr/input.txt")),
+    ("cpp", include_str!("../agent/record/tests/data/cpp-lambda-throw-text/input.txt")),
+    ("php", include_str!("../agent/record/tests/data/php82-main-stderr/input.txt")),
+];
+
+/// Bytes of the log that holds nothing but traces.
+const TRACES_BYTES: usize = 1024 * 1024;
+
 /// Bytes of the healthy log.
 const LOG_BYTES: usize = 16 * 1024 * 1024;
 
@@ -42,7 +61,7 @@ const LOG_BYTES: usize = 16 * 1024 * 1024;
 const CALLS: usize = 100;
 
 fn main() {
-    beside::run(&[body, lambda_text, printed_text, log, line]);
+    beside::run(&[body, lambda_text, printed_text, noise, traces, line]);
 }
 
 fn body(criterion: &mut Criterion) {
@@ -79,14 +98,52 @@ fn text(criterion: &mut Criterion, name: &str, text: &'static str) {
     comparison.finish();
 }
 
-fn log(criterion: &mut Criterion) {
+fn noise(criterion: &mut Criterion) {
     let log = healthy_log();
-    let mut comparison = Comparison::new(criterion, "record/log");
-    comparison.group.throughput(Throughput::Bytes(log.len() as u64)).sample_size(30);
+    let mut comparison = Comparison::new(criterion, "record/noise");
+    comparison.group.throughput(Throughput::Bytes(log.len() as u64)).sample_size(10);
     comparison.time("lines::Detector", Detector::default, |mut detector| {
-        let found: usize = log.split_inclusive('\n').map(|line| detector.line(line).len()).sum();
+        let found: usize = log.split_inclusive('\n').map(|line| detector.line(line, ()).len()).sum();
         assert_eq!(found, 0, "the log is healthy");
     });
+    comparison.time("peer: rules of regexes", Rules::new, |mut rules| {
+        let found = log.split_inclusive('\n').map(|line| rules.line(line)).last();
+        assert_eq!(found, Some(0), "the log is healthy");
+    });
+    floor(&mut comparison, &log);
+    comparison.finish();
+}
+
+fn traces(criterion: &mut Criterion) {
+    for (language, text) in PRINTED {
+        let mut log = String::new();
+        let mut count = 0;
+        while log.len() < TRACES_BYTES {
+            log.push_str(text.trim_end());
+            // What parts one failure from the next in a real log.
+            log.push_str("\n2026-11-23 07:30:12,532 INFO next\n");
+            count += 1;
+        }
+        let mut comparison = Comparison::new(criterion, &format!("record/traces/{language}"));
+        comparison.group.throughput(Throughput::Bytes(log.len() as u64)).sample_size(10);
+        comparison.time(
+            "Detector and Block::read",
+            || Detector::new(Extent::Stream),
+            |mut detector| {
+                let blocks = log.split_inclusive('\n').flat_map(|line| detector.line(line, ()));
+                let records = blocks.filter_map(|block| block.read()).count();
+                assert_eq!(records, count, "each failure is one record");
+            },
+        );
+        comparison.time("peer: rules of regexes, which only find", Rules::new, |mut rules| {
+            log.split_inclusive('\n').map(|line| rules.line(line)).last()
+        });
+        floor(&mut comparison, &log);
+        comparison.finish();
+    }
+}
+
+fn floor(comparison: &mut Comparison<'_>, log: &str) {
     comparison.time(
         "floor: memchr finds the newlines",
         || (),
@@ -97,7 +154,6 @@ fn log(criterion: &mut Criterion) {
             }
         },
     );
-    comparison.finish();
 }
 
 fn line(criterion: &mut Criterion) {
@@ -109,14 +165,14 @@ fn line(criterion: &mut Criterion) {
         ..Completion::default()
     };
     let mut done = bare.clone();
-    complete(&mut done, &with, &mut NoSource);
+    complete(&mut done, &with, &Policy::default(), &mut NoSource);
     let mut comparison = Comparison::new(criterion, "record/line");
     comparison.time(
         "complete and render::line",
         || vec![bare.clone(); CALLS],
         |mut records| {
             for record in &mut records {
-                complete(record, &with, &mut NoSource);
+                complete(record, &with, &Policy::default(), &mut NoSource);
                 black_box(render::line(record, CLOUDWATCH_LINE_BYTES_MAX));
             }
             records
