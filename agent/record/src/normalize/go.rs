@@ -80,9 +80,9 @@ fn continues(state: State, line: &Line<'_>) -> Claim {
     }
     match state {
         RACING if text.starts_with("======") => Claim::Last,
-        RACING => Claim::Own(RACING),
+        RACING => Claim::Likely(RACING),
         _ if goroutine(text).is_some() => Claim::Own(GOROUTINE),
-        HEAD if text.starts_with(['\t', '[']) || line.is_blank() => Claim::Own(HEAD),
+        HEAD if text.starts_with(['\t', '[']) || line.is_blank() => Claim::Likely(HEAD),
         HEAD if is_preface(text) || text.starts_with("fatal error: ") => Claim::Own(HEAD),
         HEAD if function(text).is_some() => Claim::Own(HEAD),
         HEAD if text.starts_with("panic: ") => Claim::No,

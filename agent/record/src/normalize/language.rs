@@ -51,6 +51,11 @@ pub(crate) enum Opening {
 pub(crate) enum Claim {
     /// Part of it, by its shape: no other language writes this.
     Own(State),
+    /// Part of it, by its place or a shape that others have too: another open failure that knows the line goes first.
+    Likely(State),
+    /// As [`Claim::Likely`], but the failure may have ended before: one that began later and waits for the end of its message
+    /// goes first.
+    Trailing(State),
     /// Its last line.
     Last,
     /// Perhaps a line of its message: what must come after a message has not come yet.

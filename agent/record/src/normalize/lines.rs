@@ -6,7 +6,7 @@
 //! Several failures may be open at once, one for each language: two programs that share a log write line by line. Each line
 //! goes to the first of these that takes it:
 //!
-//! 1. an open failure that knows the line by its shape;
+//! 1. an open failure that knows the line by its shape, or else by its place;
 //! 2. a failure that begins here;
 //! 3. an open failure whose message the line may continue;
 //! 4. nobody: then nothing that is open goes on, and the line is kept in the lookback.
@@ -173,13 +173,16 @@ impl<P: Clone> Detector<P> {
     /// The open failure that knows the line by its shape, and the one whose message it may continue. The one that was opened last is
     /// asked first, and what waits for the end of its message goes before what may have ended.
     fn claims(&self, line: &Line<'_>) -> Claims {
-        let mut message = None;
-        let mut tail = None;
+        let (mut likely, mut message, mut tail) = (None, None, None);
         let continues = !line.begins_record();
         for (index, open) in self.open.iter().enumerate().rev() {
             match (open.block.language.continues)(open.state, line) {
                 claim @ (Claim::Own(_) | Claim::Last) => {
                     return Claims { own: Some((index, claim)), message: None };
+                }
+                Claim::Likely(state) => likely = likely.or(Some((index, Claim::Own(state)))),
+                Claim::Trailing(state) if message.is_none() => {
+                    likely = likely.or(Some((index, Claim::Own(state))));
                 }
                 Claim::Message(state) if continues && open.unsure_lines < HELD_LINES_MAX => {
                     message = message.or(Some((index, state)));
@@ -189,10 +192,10 @@ impl<P: Clone> Detector<P> {
                 {
                     tail = tail.or(Some((index, state)));
                 }
-                Claim::Message(_) | Claim::Tail(_) | Claim::No => {}
+                Claim::Trailing(_) | Claim::Message(_) | Claim::Tail(_) | Claim::No => {}
             }
         }
-        Claims { own: None, message: message.or(tail) }
+        Claims { own: likely, message: message.or(tail) }
     }
 
     /// The failure that the line opens, asked of `languages`.
@@ -347,6 +350,27 @@ mod tests {
 
     const TRACE: &str = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\n    g()\n    ^^^\nValueError: no\n";
     const DURING_HANDLING: &str = "During handling of the above exception, another exception occurred:";
+
+    #[test]
+    fn lines_of_two_programs_that_alternate_go_to_their_own() {
+        let java = [
+            "Exception in thread \"main\" java.lang.Error: m\n",
+            "\tat a.B.c(B.java:6)\n",
+            "\tat a.B.main(B.java:7)\n",
+            "Caused by: java.lang.Error: n\n",
+            "\t... 2 more\n",
+        ];
+        let log: String = TRACE.split_inclusive('\n').zip(java).flat_map(|(a, b)| [a, b]).collect();
+        let mut found = stream(&log);
+        found.sort_unstable_by_key(String::len);
+        assert_eq!(found, [TRACE.to_owned(), java.concat()]);
+    }
+
+    #[test]
+    fn a_failure_that_may_have_ended_leaves_the_message_to_the_next() {
+        let ruby = "a.rb:6:in `f': one (E)\n\n    two\n\tfrom a.rb:7:in `<main>'\n";
+        assert_eq!(stream(&format!("{TRACE}{ruby}")), [TRACE, ruby]);
+    }
 
     #[test]
     fn a_traceback_between_log_lines_is_one_block() {

@@ -92,7 +92,7 @@ fn continues(state: State, line: &Line<'_>) -> Claim {
         SAID => Claim::Message(SAID),
         BACKWARD if backward::is_part(text) => Claim::Own(BACKWARD),
         BACKWARD if said::signal(text).is_some() => Claim::Last,
-        REPORT if !line.is_blank() => Claim::Own(REPORT),
+        REPORT if !line.is_blank() => Claim::Likely(REPORT),
         _ => Claim::No,
     }
 }

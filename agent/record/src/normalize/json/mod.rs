@@ -158,7 +158,7 @@ fn opens(line: &Line<'_>, _: &Held<'_>) -> Option<Opening> {
 fn continues(State(depth): State, line: &Line<'_>) -> Claim {
     match pretty::depth(depth, line.raw) {
         Some(0) => Claim::Last,
-        Some(depth) => Claim::Own(State(depth)),
+        Some(depth) => Claim::Likely(State(depth)),
         None => Claim::No,
     }
 }

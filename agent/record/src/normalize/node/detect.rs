@@ -127,9 +127,9 @@ fn said_or_stack(state: State, line: &Line<'_>) -> Claim {
     }
     let begins_error = header::begins_error(text);
     match state {
-        HEAD if line.is_blank() => Claim::Own(HEAD),
-        HEAD if text.ends_with('{') => Claim::Own(MEMBERS),
-        HEAD if begins_error || text.starts_with('[') || is_place(text) => Claim::Own(SAID),
+        HEAD if line.is_blank() => Claim::Likely(HEAD),
+        HEAD if text.ends_with('{') => Claim::Likely(MEMBERS),
+        HEAD if begins_error || text.starts_with('[') || is_place(text) => Claim::Likely(SAID),
         HEAD => Claim::Message(SAID),
         // Another code frame: of the worker whose error this is.
         SAID if uncaught::is_marker(text) => Claim::Own(HEAD),
@@ -148,7 +148,7 @@ fn member(line: &Line<'_>) -> Claim {
     let is_others = |text: &str| text.starts_with("   at ") || text.starts_with("  File \"");
     match line.raw {
         "}" => Claim::Own(DONE),
-        text if text.starts_with("  ") && !is_others(text) => Claim::Own(MEMBERS),
+        text if text.starts_with("  ") && !is_others(text) => Claim::Likely(MEMBERS),
         _ if line.is_blank() => Claim::Message(MEMBERS),
         _ => Claim::No,
     }

@@ -107,15 +107,17 @@ fn continues(state: State, line: &Line<'_>) -> Claim {
         HEAD if text == HEADER => Claim::Own(LAMBDA_FRAMES),
         HEAD if lambda::is_folded(text) => Claim::Last,
         HEAD => Claim::Message(HEAD),
-        LAMBDA_FRAMES if line.is_indented() || text == HEADER => Claim::Own(LAMBDA_FRAMES),
-        LAMBDA_FRAMES if printed::is_exception(text) => Claim::Own(HEAD_SAID),
+        LAMBDA_FRAMES if text == HEADER || frames::file_line(text).is_some() => Claim::Own(LAMBDA_FRAMES),
+        LAMBDA_FRAMES if line.is_indented() => Claim::Likely(LAMBDA_FRAMES),
+        LAMBDA_FRAMES if printed::is_exception(text) => Claim::Likely(HEAD_SAID),
         HEAD_SAID if text == HEADER => Claim::Message(LAMBDA_FRAMES),
         HEAD_SAID => said(HEAD_SAID, line),
         OPENED if line.is_indented() && !text.trim_start().starts_with("File ") => Claim::No,
-        OPENED | FRAMES if line.is_indented() => Claim::Own(FRAMES),
-        FRAMES if printed::is_exception(&without_colours(text)) => Claim::Own(SAID),
+        OPENED | FRAMES if frames::file_line(text).is_some() => Claim::Own(FRAMES),
+        OPENED | FRAMES if line.is_indented() => Claim::Likely(FRAMES),
+        FRAMES if printed::is_exception(&without_colours(text)) => Claim::Likely(SAID),
         SAID => said(SAID, line),
-        MARKER if line.is_blank() => Claim::Own(MARKER),
+        MARKER if line.is_blank() => Claim::Likely(MARKER),
         MARKER if text == HEADER => Claim::Own(FRAMES),
         MARKER if text.trim_start_matches([' ', '+']) == GROUP_HEADER => Claim::Own(GROUP),
         GROUP if printed::closes_groups(text) => Claim::Own(SAID),
@@ -138,7 +140,7 @@ fn said(state: State, line: &Line<'_>) -> Claim {
         Claim::Message(state)
     } else if line.is_indented() {
         // An indented line below the exception belongs to its message.
-        Claim::Own(state)
+        Claim::Trailing(state)
     } else {
         Claim::Tail(state)
     }

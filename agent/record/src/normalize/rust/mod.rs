@@ -108,7 +108,8 @@ fn continues(state: State, line: &Line<'_>) -> Claim {
     match state {
         HEADER | MESSAGE | QUOTED | BARE_FRAMES if text == BACKTRACE => Claim::Own(FRAMES),
         HEADER | MESSAGE | QUOTED if backtrace::is_first(text) => Claim::Own(BARE_FRAMES),
-        HEADER => Claim::Own(MESSAGE),
+        HEADER if line.is_indented() || line.is_blank() => Claim::Message(MESSAGE),
+        HEADER => Claim::Likely(MESSAGE),
         MESSAGE | QUOTED if text.starts_with("note: run with `RUST_BACKTRACE") => Claim::Last,
         MESSAGE | QUOTED | BARE_FRAMES if panic::is_header(text) => Claim::No,
         MESSAGE => Claim::Message(MESSAGE),
@@ -122,7 +123,7 @@ fn continues(state: State, line: &Line<'_>) -> Claim {
         OVERFLOWED => Claim::Message(OVERFLOWED),
         CHAIN if matches!(text, "Caused by:" | "Location:") => Claim::Own(CHAIN),
         CHAIN if text.eq_ignore_ascii_case(BACKTRACE) => Claim::Own(FRAMES),
-        CHAIN if text.starts_with("    ") => Claim::Own(CHAIN),
+        CHAIN if text.starts_with("    ") => Claim::Likely(CHAIN),
         CHAIN if line.is_blank() => Claim::Message(CHAIN),
         _ => Claim::No,
     }
