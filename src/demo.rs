@@ -47,8 +47,11 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<()> {
     let folder = target.join("demo");
     let records = std::path::absolute(args.records.clone().unwrap_or_else(|| folder.join("records")))?;
     let progress = Progress::new();
-    let extension = progress
-        .during("building the extension", || native::build("trace-agent", "trace-agent-extension"))?;
+    let extension = match &args.extension {
+        Some(program) => std::path::absolute(program)?,
+        None => progress
+            .during("building the extension", || native::build("trace-agent", "trace-agent-extension"))?,
+    };
     let demo = Demo { folder, records, extension, progress };
 
     match demo.progress.during("installing awslambdaric from pip", || AWSLAMBDARIC.install(&target)) {
