@@ -47,7 +47,7 @@ pub struct Policy {
     pub redaction: Redaction,
 }
 
-/// Completes a record: context, source text, culprit, redaction, fingerprint, id and metrics, in this order.
+/// Completes a record: context, source text, redaction, culprit, fingerprint, id and metrics, in this order.
 ///
 /// What the record already says is kept. Native frames must have been symbolized before, since culprit and
 /// fingerprint depend on their names.
@@ -59,8 +59,8 @@ pub fn complete(record: &mut Record, with: &Completion, policy: &Policy, source_
         culprit::trim_panic_machinery(record);
     }
     shorten(record);
-    culprit::find(record, &policy.own_code);
     policy.redaction.record(record);
+    culprit::find(record, &policy.own_code);
     fingerprint::set(record, &policy.own_code);
     if record.id.is_none() {
         fingerprint::set_id(record, &with.origin);

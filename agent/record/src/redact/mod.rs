@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `private-key` | a PEM block whose label ends in `PRIVATE KEY`, also one that was cut | `[redacted:private-key]` |
 //! | `url-password` | the password in `scheme://user:password@host` | `scheme://user:[redacted:url-password]@host` |
+//! | `dsn-password` | the password in Go's `user:password@tcp(host)` | `user:[redacted:dsn-password]@tcp(host)` |
 //! | `bearer` | what follows `Bearer `, and `Basic ` in an `Authorization` | `Bearer [redacted:bearer]` |
 //! | `jwt` | three parts of base64url, the first two of which begin with `eyJ` | `[redacted:jwt]` |
 //! | `aws-key` | an access key id (`AKIA…` or `ASIA…` and 16 more capitals or digits) | `[redacted:aws-key]` |
@@ -55,6 +56,7 @@ struct Rule {
 const RULES: &[Rule] = &[
     Rule { name: "private-key", find: credential::private_key, on: true },
     Rule { name: "url-password", find: credential::url_password, on: true },
+    Rule { name: "dsn-password", find: credential::dsn_password, on: true },
     Rule { name: "bearer", find: credential::bearer, on: true },
     Rule { name: "jwt", find: token::jwt, on: true },
     Rule { name: "aws-key", find: token::aws_key, on: true },
@@ -147,7 +149,14 @@ impl Redaction {
         let mut counts = std::mem::take(&mut record.redacted);
         let counts_ = &mut counts;
         self.text(&mut record.error_message, counts_);
-        for name in [&mut record.error_type, &mut record.raw_error_type].into_iter().flatten() {
+        let names = [
+            &mut record.error_type,
+            &mut record.raw_error_type,
+            &mut record.request_id,
+            &mut record.function_name,
+            &mut record.function_version,
+        ];
+        for name in names.into_iter().flatten() {
             self.text(name, counts_);
         }
         self.entries(&mut record.stack_trace, counts_);
@@ -294,11 +303,32 @@ mod tests {
             ),
             ("password=hunter2", "password=[redacted:password]"),
             ("host=db password=hunter2 dbname=x", "host=db password=[redacted:password] dbname=x"),
+            ("password=b'hunter2' x", "password=b'[redacted:password]' x"),
+            ("{'password': ['hunter2']}", "{'password': ['[redacted:password]']}"),
+            ("password: Some(\"hunter2\")", "password: Some(\"[redacted:password]\")"),
+            ("[password] => hunter2x", "[password] => [redacted:password]"),
+            (
+                "[\"password\"]=> string(10) \"hunter2\"",
+                "[\"password\"]=> string(10) \"[redacted:password]\"",
+            ),
+            ("<password>hunter2</password>", "<password>[redacted:password]</password>"),
+            ("Server=x;Password={a;hunter2};User=y", "Server=x;Password=[redacted:password];User=y"),
+            ("password=a!@#$%^&*()_+x1 y", "password=[redacted:password] y"),
+            ("password='a''b' c", "password='[redacted:password]' c"),
+            ("DB_PASS=hunter2 pass=hunter3", "DB_PASS=[redacted:password] pass=[redacted:password]"),
+            ("run --db-password hunter2 --user me", "run --db-password [redacted:password] --user me"),
+            ("Basic YWRtaW46aHVudGVyMnhLOWFiY2RlZg== sent", "Basic [redacted:bearer] sent"),
+            (
+                "https://x-access-token:hunter2xK9@github.com/a",
+                "https://x-access-token:[redacted:url-password]@github.com/a",
+            ),
+            ("app:hunter2@tcp(db:3306)/x", "app:[redacted:dsn-password]@tcp(db:3306)/x"),
             ("Server=db;Password=hun,ter2;Port=1", "Server=db;Password=[redacted:password],ter2;Port=1"),
             ("{'password': 'hunter2 x', 'a': 1}", "{'password': '[redacted:password]', 'a': 1}"),
             ("{\\\"apiKey\\\": \\\"abc\\\"}", "{\\\"apiKey\\\": \\\"[redacted:password]\\\"}"),
             ("{:password=>\"hunter2\"}", "{:password=>\"[redacted:password]\"}"),
             ("{Password:hunter2 User:me}", "{Password:[redacted:password] User:me}"),
+            ("token: \"abcd1234efgh\"", "token: \"[redacted:password]\""),
             ("x-api-key: a1b2c3d4", "x-api-key: [redacted:password]"),
             ("?api_key=abc&user=me", "?api_key=[redacted:password]&user=me"),
             ("DB_PASSWORD=\"a\\\"b\"", "DB_PASSWORD=\"[redacted:password]\""),
@@ -329,6 +359,18 @@ mod tests {
             "unexpected token = in line 3",
             "token::parse failed",
             "no password=",
+            "connect(host=db, password=None)",
+            "password=(not set)",
+            "password={}",
+            "password=%s and $PASSWORD, password=***",
+            "parse error: token=Punct { ch: ';' }",
+            "at token: 'end'",
+            "continuation token=2",
+            "Secret: arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf",
+            "could not find -----BEGIN RSA PRIVATE KEY----- in file config.pem at line 5",
+            "a compass=north and bypass: on1234",
+            "Basic authentication failed",
+            "x->password->y",
             "order 4111111111111112 is not a card",
             "4111 1111 1111 1111 0",
             "0.4111111111111111",

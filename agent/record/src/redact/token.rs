@@ -73,6 +73,15 @@ const VENDORS: &[(&str, usize, Keep)] = &[
     ("SG.", 40, Keep::Nothing),
     ("shpat_", 30, Keep::Nothing),
     ("dapi", 32, Keep::Nothing),
+    ("dckr_pat_", 20, Keep::Nothing),
+    ("hvs.", 24, Keep::Nothing),
+    ("GOCSPX-", 20, Keep::Nothing),
+    ("lin_api_", 30, Keep::Nothing),
+    ("glsa_", 30, Keep::Nothing),
+    ("PMAK-", 30, Keep::Nothing),
+    ("rubygems_", 40, Keep::Nothing),
+    ("ATATT3", 40, Keep::Nothing),
+    ("sk-", 40, Keep::Nothing),
 ];
 
 /// Whether the beginning is a part of the secret.
