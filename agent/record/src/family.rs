@@ -88,6 +88,11 @@ impl Family {
         by_file.or_else(by_runtime).map_or(Self::Unknown, |(_, family)| *family)
     }
 
+    /// Whether a function's name begins with its package, so that no other function has it.
+    pub(crate) fn names_hold_packages(self) -> bool {
+        self.names_are_qualified() && self != Self::Cpp
+    }
+
     /// Whether a function's name holds the package, namespace or class, so that it says whose code it is without a file.
     pub(crate) fn names_are_qualified(self) -> bool {
         matches!(self, Self::Java | Self::Dotnet | Self::Go | Self::Rust | Self::Cpp | Self::Elixir)

@@ -28,6 +28,8 @@ const ELEMENTS_MAX: usize = 3;
 /// versions, and hashes of content are `0`.
 pub(super) fn normalize(file: &str, family: Family) -> String {
     let file = file.strip_prefix("file://").unwrap_or(file).replace('\\', "/");
+    // A module may have been loaded from a URL.
+    let file = file.split('?').next().unwrap_or_default().to_owned();
     if family.names_are_qualified() {
         let name = file.rsplit('/').next().unwrap_or_default();
         return token::without_ids(name);

@@ -14,8 +14,7 @@ pub(super) fn normalize(function: &str, family: Family) -> String {
         Family::Go => go(name),
         Family::Java => java(name),
         Family::Dotnet => numberless(name, &["c__DisplayClass", "b__", "d__", "g__"]),
-        // PHP 8.4 says where the closure was written, in lines.
-        Family::Php if name.starts_with("{closure") => "{closure}".to_owned(),
+        Family::Php => php(name),
         Family::Node if name == "<anonymous>" => String::new(),
         Family::Elixir => numberless(name, &["-fun-", "-", "^"]),
         _ => name.to_owned(),
@@ -72,6 +71,16 @@ fn java(name: &str) -> String {
     match name.split_once("$$EnhancerBy").or_else(|| name.split_once("$$FastClassBy")) {
         Some((rest, made)) => format!("{rest}$$.{}", made.rsplit('.').next().unwrap_or_default()),
         None => name,
+    }
+}
+
+/// PHP: 8.4 says where a closure was written, in lines.
+fn php(name: &str) -> String {
+    let place = name.find("{closure:").map(|at| at + "{closure".len());
+    let end = place.and_then(|at| Some(at + name[at..].rfind('}')?));
+    match (place, end) {
+        (Some(place), Some(end)) => format!("{}{}", &name[..place], &name[end..]),
+        _ => name.to_owned(),
     }
 }
 

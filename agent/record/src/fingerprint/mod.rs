@@ -13,7 +13,7 @@
 //!
 //! | part | what goes |
 //! |---|---|
-//! | file | the folders of deployments, builds and package stores, versions, hashes of content; all but the name for languages whose functions say where they belong (Java, .NET, Go, Rust, C++, Elixir) |
+//! | file | the folders of deployments, builds and package stores, versions, hashes of content; all but the name for C++; all of it where functions name their package (Java, .NET, Go, Rust, Elixir) |
 //! | function | hashes, addresses, type arguments, numbers of closures, names that were made while the program ran |
 //! | message | numbers, ids, what is quoted, paths |
 //!
@@ -94,8 +94,14 @@ impl Parts<'_> {
         let mut seen = HashSet::new();
         for (entry, _) in entries.iter().zip(is_own).filter(|(_, is_own)| *is_own || !any_own) {
             let family = Family::of(entry, self.runtime);
-            let file = file::normalize(entry.file.as_deref().unwrap_or_default(), family);
             let function = function::normalize(entry.function.as_deref().unwrap_or_default(), family);
+            // A package says more than a file, which is not known in every build.
+            let says_all = family.names_hold_packages() && !function.is_empty();
+            let file = if says_all {
+                String::new()
+            } else {
+                file::normalize(entry.file.as_deref().unwrap_or_default(), family)
+            };
             let bare = file.is_empty() && function.is_empty();
             if !bare && seen.insert((file.clone(), function.clone())) {
                 self.add(&file);

@@ -30,6 +30,7 @@ pub(crate) static LANGUAGE: Language = Language {
     signs: &[
         RACE,
         "panic: ",
+        SERVING,
         "fatal error: ",
         "runtime: goroutine stack exceeds ",
         "unexpected fault address ",
@@ -53,6 +54,9 @@ const THREAD_CALLS_MAX: usize = 32;
 /// The line above and below the report of a data race has only these.
 const RACE: &str = "WARNING: DATA RACE";
 
+/// What `net/http` logs of a panic that it recovered: the address of the client and the message follow.
+const SERVING: &str = "http: panic serving ";
+
 /// The message is being read; goroutines follow.
 const HEAD: State = State(0);
 /// A goroutine is being read.
@@ -67,8 +71,13 @@ fn opens(line: &Line<'_>, _: &Held<'_>) -> Option<Opening> {
     if text == RACE {
         return Some(Opening::Here(RACING));
     }
-    let begins =
-        ["panic: ", "fatal error: ", "runtime: goroutine stack exceeds ", "unexpected fault address "];
+    let begins = [
+        "panic: ",
+        SERVING,
+        "fatal error: ",
+        "runtime: goroutine stack exceeds ",
+        "unexpected fault address ",
+    ];
     let is_begun = begins.iter().any(|begin| text.starts_with(begin)) || signal(text).is_some();
     is_begun.then_some(Opening::Here(HEAD))
 }
@@ -183,6 +192,7 @@ fn failure(lines: &[&str]) -> Option<Record> {
         let calls = &lines[start + 1..end];
         if Some(*start) == failing {
             record.created_by = created_by(calls);
+            let calls = if head[0].starts_with(SERVING) { below_panic(calls) } else { calls };
             stack(calls).reversed().put_into(&mut record);
         } else if record.threads.len() < THREADS_MAX {
             record.threads.extend(thread(lines[*start], calls));
@@ -193,11 +203,29 @@ fn failure(lines: &[&str]) -> Option<Record> {
     Some(record)
 }
 
+/// The calls that led to a panic, of a stack that was taken while it was recovered.
+fn below_panic<'a, 'b>(calls: &'a [&'b str]) -> &'a [&'b str] {
+    let panic = calls.iter().position(|line| line.starts_with("panic("));
+    // A place stands below each call.
+    panic.map_or(calls, |at| calls.get(at + 2..).unwrap_or_default())
+}
+
 /// What stands above the goroutines.
 fn said(head: &[&str]) -> Option<Record> {
     let first = head.first()?;
     if first.starts_with("panic: ") {
         return Some(panics(head));
+    }
+    if let Some((_, said)) = first.strip_prefix(SERVING).and_then(|rest| rest.split_once(": ")) {
+        let mut message = said.to_owned();
+        head[1..].iter().for_each(|line| message.extend(["\n", line]));
+        return Some(Record {
+            error_message: message.trim_end().to_owned(),
+            error_type: Some("panic".to_owned()),
+            kind: Some(Kind::Panic),
+            handled: Some(true),
+            ..Record::default()
+        });
     }
     let line = |prefix: &str| head.iter().find_map(|line| line.strip_prefix(prefix));
     let record = |error_type: &str, said: &str, kind| Record {
@@ -339,6 +367,16 @@ fn race(lines: &[&str]) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_that_the_server_recovered_has_the_stack_below_it() {
+        // Go 1.24, net/http.
+        let record = read("http: panic serving 127.0.0.1:5555: runtime error: index out of range [5] with length 3\ngoroutine 34 [running]:\nnet/http.(*conn).serve.func1()\n\t/usr/local/go/src/net/http/server.go:1947 +0xbe\npanic({0x6a5f40?, 0xc0000140a8?})\n\t/usr/local/go/src/runtime/panic.go:792 +0x132\nmain.handler({0x7a2c50?, 0xc00011c0e0?}, 0x0?)\n\t/app/main.go:12 +0x1d\ncreated by net/http.(*Server).Serve in goroutine 1\n\t/usr/local/go/src/net/http/server.go:3454 +0x485\n").unwrap();
+        assert_eq!(record.error_message, "runtime error: index out of range [5] with length 3");
+        let last = record.stack_trace.last().unwrap();
+        assert_eq!((last.function.as_deref(), last.line), (Some("main.handler"), Some(12)));
+        assert_eq!(record.handled, Some(true));
+    }
 
     #[test]
     fn the_last_of_several_panics_is_the_failure() {

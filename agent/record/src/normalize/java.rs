@@ -148,8 +148,15 @@ fn call(text: &str) -> Option<StackEntry> {
             None => (Some(place), None),
         },
     };
-    // A file's name has an ending and neither folders nor blanks: what has them is another language's.
-    let is_file = |file: &str| file.contains('.') && !file.contains(['/', '\\', ' ', ':', ',', '<']);
+    // A file's name has an ending and neither folders nor blanks: what has them is another language's. Code that was made while the program
+    // ran, or shrunk before, has a word there.
+    let is_made =
+        |file: &str| matches!(file, "<generated>" | "SourceFile" | "NO_SOURCE_FILE" | "Redefined" | "");
+    let is_file = |file: &str| {
+        is_made(file) && place != ""
+            || file.contains('.') && !file.contains(['/', '\\', ' ', ':', ',', '<'])
+            || file.starts_with("r8-map-id-")
+    };
     let name = without_module(name);
     if !file.is_none_or(is_file) || !name.contains('.') {
         return None;
@@ -158,9 +165,10 @@ fn call(text: &str) -> Option<StackEntry> {
 }
 
 /// A name without the loader and the module before it: `app/`, `java.base/`, `app.mod@1.2.3/`, `plugins//`. The slash of a
-/// hidden class (`Lambdas$$Lambda$7/0x00007fce500016a0.apply`) is its own.
+/// hidden class (`Lambdas$$Lambda$7/0x00007fce500016a0.apply`, `A$$Lambda$34/1556595366.run`) is its own.
 fn without_module(name: &str) -> &str {
-    let slash = name.rmatch_indices('/').find(|(at, _)| !name[at + 1..].starts_with("0x"));
+    let slash =
+        name.rmatch_indices('/').find(|(at, _)| !name[at + 1..].starts_with(|c: char| c.is_ascii_digit()));
     slash.map_or(name, |(at, _)| &name[at + 1..])
 }
 

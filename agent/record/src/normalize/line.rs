@@ -113,10 +113,18 @@ impl<'a> Line<'a> {
         self.prefix.is_some_and(|prefix| prefix.level.is_some() || prefix.time.is_some())
             || PLATFORM.iter().any(|beginning| self.raw.starts_with(beginning))
             || self.raw.starts_with("{\"") && self.raw.ends_with('}')
+            || self.raw.strip_prefix('[').is_some_and(|rest| time(rest).is_some())
+            || is_access(self.raw)
             || LEVELS
                 .iter()
-                .any(|level| self.raw.strip_prefix(level).is_some_and(|rest| rest.starts_with(' ')))
+                .any(|level| self.raw.strip_prefix(level).is_some_and(|rest| rest.starts_with([' ', ':'])))
     }
+}
+
+/// True for what a web server logs of a request: `127.0.0.1 - - [10/Oct/2000:13:55:36 -0700] "GET …`.
+fn is_access(line: &str) -> bool {
+    let (address, rest) = line.split_once(' ').unwrap_or_default();
+    rest.starts_with("- ") && address.parse::<std::net::IpAddr>().is_ok()
 }
 
 /// Parts a line into its prefix and its text.

@@ -42,6 +42,8 @@ pub struct Reading {
 /// Reads a whole text: a posted body, a log, or what one failure printed. Gives each failure in it.
 #[must_use]
 pub fn text(input: &str) -> Vec<Reading> {
+    // What some editors and shells of Windows write first says nothing.
+    let input = input.strip_prefix('\u{feff}').unwrap_or(input);
     if let Some(record) = json::read_whole(input.as_bytes()) {
         let why = format!("a JSON object with {}", members(&record));
         return vec![Reading { record, reader: json::LANGUAGE.name, line: 1, lines: line_count(input), why }];

@@ -37,8 +37,9 @@ impl Stream {
             self.held.extend_from_slice(&bytes[..room]);
             rest = &bytes[room..];
             let held = std::mem::take(&mut self.held);
-            self.log = Some(Log::of_lines(&held));
-            self.lines(&held);
+            let held = held.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&held);
+            self.log = Some(Log::of_lines(held));
+            self.lines(held);
         }
         self.lines(rest);
         self.taken()

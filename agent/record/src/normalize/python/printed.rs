@@ -51,6 +51,11 @@ pub(super) fn split_exception(said: &str) -> (Option<String>, String) {
         Some((name, _)) if name.len() < error_type.len() => (name, &said[name.len() + 1..]),
         _ => (error_type, message),
     };
+    // Without a message the type stands alone, and what is below it is somebody else's.
+    let first = said.lines().next().unwrap_or_default();
+    if first.len() < said.len() && is_exception(first) && !first.contains(':') {
+        return (Some(first.to_owned()), String::new());
+    }
     if error_type.contains(char::is_whitespace) {
         return (None, said.to_owned());
     }
