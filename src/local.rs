@@ -205,7 +205,7 @@ fn extension_environment(
     environment.push(("TRACE_AGENT_DEBUG_DIR".into(), folders(&config.debug_dirs)?));
     for (name, words) in [("TRACE_AGENT_OWN_CODE", &detail.own_code), ("TRACE_AGENT_REDACT", &detail.redact)]
     {
-        environment.extend(words.as_ref().map(|words| (name.into(), words.into())));
+        environment.push((name.into(), words.join(" ").into()));
     }
     Ok(environment)
 }

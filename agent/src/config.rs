@@ -43,12 +43,12 @@ pub struct Detail {
     #[arg(long, env = "TRACE_AGENT_DEBUG_DIR", value_name = "DIR", value_delimiter = ':')]
     pub debug_dir: Vec<PathBuf>,
     /// Whose code is whose: words that are a part of a path (/shared/) or the beginning of a function's name (com.example.), with - before
-    /// it for that of others
+    /// it for that of others; may be repeated
     #[arg(long, env = "TRACE_AGENT_OWN_CODE", value_name = "WORDS", allow_hyphen_values = true)]
-    pub own_code: Option<String>,
-    /// What is secret besides the default: words such as email, -card, or order=ORD-[0-9]+ for a rule of your own
+    pub own_code: Vec<String>,
+    /// What is secret besides the default: words such as email, -card, or order=ORD-[0-9]+ for a rule of your own; may be repeated
     #[arg(long, env = "TRACE_AGENT_REDACT", value_name = "WORDS", allow_hyphen_values = true)]
-    pub redact: Option<String>,
+    pub redact: Vec<String>,
 }
 
 impl Detail {
@@ -59,26 +59,22 @@ impl Detail {
         let own_code = words(
             &mut problems,
             "TRACE_AGENT_OWN_CODE",
-            self.own_code.as_deref(),
+            &self.own_code,
             "parts of paths or beginnings of names",
         );
-        let redaction = words(
-            &mut problems,
-            "TRACE_AGENT_REDACT",
-            self.redact.as_deref(),
-            "names of rules, or NAME=PATTERN",
-        );
+        let redaction =
+            words(&mut problems, "TRACE_AGENT_REDACT", &self.redact, "names of rules, or NAME=PATTERN");
         (Policy { own_code, redaction }, problems)
     }
 }
 
-fn words<T>(problems: &mut Vec<Problem>, field: &'static str, value: Option<&str>, wanted: &str) -> T
+fn words<T>(problems: &mut Vec<Problem>, field: &'static str, value: &[String], wanted: &str) -> T
 where
     T: Default + FromStr<Err: fmt::Display>,
 {
-    let value = value.unwrap_or_default();
+    let value = value.join(" ");
     value.parse().unwrap_or_else(|error| {
-        problems.push(Problem { field, value: value.to_owned(), wanted: format!("{wanted}: {error}") });
+        problems.push(Problem { field, value: value.clone(), wanted: format!("{wanted}: {error}") });
         T::default()
     })
 }
@@ -99,8 +95,8 @@ impl Settings {
             detail: Detail {
                 source_root: list("TRACE_AGENT_SOURCE_ROOT"),
                 debug_dir: list("TRACE_AGENT_DEBUG_DIR"),
-                own_code: text("TRACE_AGENT_OWN_CODE"),
-                redact: text("TRACE_AGENT_REDACT"),
+                own_code: text("TRACE_AGENT_OWN_CODE").into_iter().collect(),
+                redact: text("TRACE_AGENT_REDACT").into_iter().collect(),
             },
         }
     }

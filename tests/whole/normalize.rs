@@ -17,6 +17,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("normalize says who read what, and why", normalize_explains),
         test("normalize prints what OpenTelemetry and ECS name", normalize_prints_other_schemas),
         test("normalize prints every character of a message", normalize_prints_every_character),
+        test("normalize reads what stands before damage", normalize_reads_before_damage),
         test("normalize takes rules of its user", normalize_takes_rules),
         test("normalize goes on after a file that it cannot read", normalize_goes_on),
     ]
@@ -171,6 +172,23 @@ fn normalize_prints_every_character() -> Outcome {
     equal(&lines(&output.stdout)?[0]["errorMessage"], &json!(message), "the message")
 }
 
+fn normalize_reads_before_damage() -> Outcome {
+    tool("gzip")?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("app.log");
+    // Noise that does not pack, so that the cut is behind the traceback.
+    let noise: String =
+        (0_u64..20_000).map(|n| format!("{}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    std::fs::write(&file, format!("{TRACE}2026-11-26 10:00:00 INFO next\n{noise}"))?;
+    run(Command::new("gzip").arg(&file))?;
+    let packed = folder.path().join("app.log.gz");
+    let bytes = std::fs::read(&packed)?;
+    std::fs::write(&packed, &bytes[..bytes.len() / 2])?;
+    let output = run(trace_agent(folder.path()).args(["normalize", "app.log.gz"]))?;
+    equal((output.status.code(), lines(&output.stdout)?.len()), (Some(1), 1), "status and records")?;
+    holds(said(&output).contains("cannot read app.log.gz"), said(&output))
+}
+
 fn normalize_takes_rules() -> Outcome {
     let folder = tempfile::tempdir()?;
     let body = json!({
@@ -178,7 +196,16 @@ fn normalize_takes_rules() -> Outcome {
         "stackTrace": [["/var/task/app.py", 1, "f", null], ["/var/task/made/x.py", 2, "g", null]],
     });
     std::fs::write(folder.path().join("body.json"), body.to_string())?;
-    let arguments = ["normalize", "--redact", "email order=ORD-[0-9]+", "--own-code", "-/made/", "body.json"];
+    let arguments = [
+        "normalize",
+        "--redact",
+        "email",
+        "--redact",
+        "order=ORD-[0-9]+",
+        "--own-code",
+        "-/made/",
+        "body.json",
+    ];
     let record = lines(&run(trace_agent(folder.path()).args(arguments))?.stdout)?.remove(0);
     equal(&record["errorMessage"], &json!("[redacted:order] of [redacted:email] failed"), "the message")?;
     equal(&record["redacted"], &json!({ "email": 1, "order": 1 }), "the counts")?;

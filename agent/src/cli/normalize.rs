@@ -118,12 +118,13 @@ impl Normalizer {
         };
         let mut plain = unpack::unpack(packed)?;
         let mut piece = Vec::new();
-        plain.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+        let damage = read_piece(&mut plain, &mut piece);
         let mut source = Source { path, checksum: crc32fast::hash(&piece), records: 0 };
         if native::is_datagram(&piece) || native::is_file(&piece) {
+            damage.map_or(Ok(()), Err)?;
             self.reports(piece, plain, &mut source)?;
         } else {
-            self.text(piece, plain, &mut source)?;
+            self.text(piece, plain, damage, &mut source)?;
         }
         if source.records == 0 {
             anstream::eprintln!("trace-agent: no failure found in {}", path.display());
@@ -131,10 +132,12 @@ impl Normalizer {
         Ok(())
     }
 
+    /// Reads a text. What stands before damaged bytes is read, too.
     fn text(
         &mut self,
         mut piece: Vec<u8>,
         mut rest: impl Read,
+        mut damage: Option<io::Error>,
         source: &mut Source<'_>,
     ) -> anyhow::Result<()> {
         let mut stream = Stream::default();
@@ -143,7 +146,9 @@ impl Normalizer {
                 self.reading(reading, source)?;
             }
             piece.clear();
-            rest.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+            if damage.is_none() {
+                damage = read_piece(&mut rest, &mut piece);
+            }
         }
         for reading in stream.finish() {
             self.reading(reading, source)?;
@@ -151,7 +156,7 @@ impl Normalizer {
         if let (0, Some(explanation)) = (source.records, stream.explanation()) {
             self.explain(source, format_args!("{explanation}"));
         }
-        Ok(())
+        damage.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Reads the reports of the capture hook: one datagram, or a file of them.
@@ -208,6 +213,11 @@ impl Normalizer {
         }
         Ok(())
     }
+}
+
+/// Appends the next piece, and gives the error that ended it.
+fn read_piece(from: &mut impl Read, piece: &mut Vec<u8>) -> Option<io::Error> {
+    from.by_ref().take(PIECE_BYTES as u64).read_to_end(piece).err()
 }
 
 /// A bar for a file of `length` bytes, drawn on standard error if that is a terminal and the file is long.
