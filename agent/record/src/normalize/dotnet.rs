@@ -48,6 +48,9 @@ const END_OF_INNER: &str = "--- End of inner exception stack trace ---";
 /// The line between the frames of a task and of whoever waited for it.
 const END_OF_PREVIOUS: &str = "--- End of stack trace from previous location";
 
+/// What the console logger of ASP.NET puts before every line of a message but the first.
+const CONSOLE: &str = "      ";
+
 /// A header was read, and perhaps more lines of its message.
 const HEADER: State = State(0);
 /// Frames are being read.
@@ -57,12 +60,16 @@ fn opens(line: &Line<'_>, held: &Held<'_>) -> Option<Opening> {
     if unhandled(line.text).is_some() {
         return Some(Opening::Here(HEADER));
     }
-    let is_frame = is_frame(line.raw);
-    let is_inner = line.raw.strip_prefix(INNER).is_some_and(|said| typed(said).is_some());
+    let text = unindented(line.raw);
+    let is_frame = is_frame(text);
+    let is_inner = text.strip_prefix(INNER).is_some_and(|said| typed(said).is_some());
     if !is_frame && !is_inner {
         return None;
     }
-    let is_header = |line: &str| !line.starts_with(INNER) && typed(Line::new(line).text).is_some();
+    let is_header = |line: &str| {
+        let line = unindented(line);
+        !line.starts_with(INNER) && typed(Line::new(line).text).is_some()
+    };
     let above = held.back().position(is_header);
     if above.is_none() && !is_frame {
         return None;
@@ -72,7 +79,7 @@ fn opens(line: &Line<'_>, held: &Held<'_>) -> Option<Opening> {
 }
 
 fn continues(state: State, line: &Line<'_>) -> Claim {
-    let text = line.raw;
+    let text = unindented(line.raw);
     if is_frame(text) || text.trim_start().starts_with("--- End of ") {
         return Claim::Own(FRAMES);
     }
@@ -87,6 +94,11 @@ fn continues(state: State, line: &Line<'_>) -> Claim {
 /// What follows the words for an exception that nobody caught.
 fn unhandled(text: &str) -> Option<&str> {
     UNHANDLED.iter().find_map(|words| text.strip_prefix(words))
+}
+
+/// A line without the console logger's indentation.
+fn unindented(line: &str) -> &str {
+    line.strip_prefix(CONSOLE).unwrap_or(line)
 }
 
 /// True for a line that begins as frames do, three blanks deep, and is one.
@@ -144,7 +156,9 @@ fn typed(text: &str) -> Option<(&str, &str)> {
 }
 
 fn read(text: &str) -> Option<Record> {
-    let lines: Vec<&str> = text.lines().collect();
+    let is_indented = text.starts_with(CONSOLE);
+    let lines: Vec<&str> =
+        text.lines().map(|line| if is_indented { unindented(line) } else { line }).collect();
     let first = *lines.first()?;
     let is_printed =
         unhandled(first).is_some() || lines.iter().any(|line| is_frame(line) || line.starts_with(INNER));
@@ -263,6 +277,17 @@ fn posted(posted: &Posted<'_>) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_console_logger_indents_all_of_it() {
+        let read = crate::normalize::text(
+            "fail: Shop.Middleware[1]\n      An unhandled exception has occurred.\n      System.InvalidOperationException: no elements\n         at System.Linq.Enumerable.First[TSource](IEnumerable`1 source)\n         at Shop.Orders.Get(Int32 id) in /src/Orders.cs:line 17\ninfo: Shop.Middleware[2]\n      next\n",
+        );
+        let [reading] = &read[..] else { panic!("{read:?}") };
+        assert_eq!(reading.record.error_type.as_deref(), Some("System.InvalidOperationException"));
+        assert_eq!(reading.record.error_message, "no elements");
+        assert_eq!((reading.record.stack_trace.len(), reading.record.stack_trace[0].line), (2, Some(17)));
+    }
 
     #[test]
     fn inner_exceptions_nest_and_keep_their_own_frames() {
