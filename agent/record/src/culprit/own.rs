@@ -164,7 +164,7 @@ mod tests {
             ("go", "encoding/json/decode.go", "encoding/json.(*decodeState).object", Some(false)),
             (
                 "go",
-                "/root/go/pkg/mod/github.com/aws/aws-lambda-go@v1.47.0/lambda/entry.go",
+                "/home/ci/go/pkg/mod/github.com/aws/aws-lambda-go@v1.47.0/lambda/entry.go",
                 "github.com/aws/aws-lambda-go/lambda.Start",
                 Some(false),
             ),
@@ -181,7 +181,7 @@ mod tests {
             ("rust", "", "<shop::Cart as core::fmt::Debug>::fmt", Some(true)),
             (
                 "rust",
-                "/root/.cargo/registry/src/index/tokio-1.40.0/src/runtime/task.rs",
+                "/home/ci/.cargo/registry/src/index/tokio-1.40.0/src/runtime/task.rs",
                 "tokio::runtime::task",
                 Some(false),
             ),
