@@ -15,6 +15,7 @@
 
 pub mod text;
 mod percent;
+mod words;
 pub mod failure;
 mod family;
 pub mod normalize;

@@ -153,7 +153,7 @@ fn call(text: &str) -> Option<StackEntry> {
     let is_made =
         |file: &str| matches!(file, "<generated>" | "SourceFile" | "NO_SOURCE_FILE" | "Redefined" | "");
     let is_file = |file: &str| {
-        is_made(file) && place != ""
+        is_made(file) && !place.is_empty()
             || file.contains('.') && !file.contains(['/', '\\', ' ', ':', ',', '<'])
             || file.starts_with("r8-map-id-")
     };

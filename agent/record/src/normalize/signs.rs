@@ -1,13 +1,12 @@
 //! One pass over a line for the signs of all languages.
 //!
 //! Nearly every line has none of them, and then no language is asked anything: this is what a log without failures costs. The pass
-//! compares sixteen or more bytes at once (Teddy, of the crate `aho-corasick`), however many languages there are.
+//! compares sixteen or more bytes at once, however many languages there are.
 
 use std::sync::LazyLock;
 
-use aho_corasick::packed::{Config, MatchKind, Searcher};
-
 use crate::normalize::LANGUAGES;
+use crate::words::Words;
 
 /// The byte of marks below a line of code (`    ^^^^`), which may be the only one of such a line: it is a sign by itself.
 const MARK: char = '^';
@@ -39,27 +38,13 @@ pub(super) fn languages(wanted: u32, line: &str) -> u32 {
     if wanted & !UNSIGNED == 0 || SIGNS.any_in(line) || is_mark() { wanted } else { wanted & UNSIGNED }
 }
 
-/// Words that are looked for all at once.
-pub(super) struct Words(Option<Searcher>);
-
-impl Words {
-    pub(super) fn new(words: &[&str]) -> Self {
-        Self(Config::new().match_kind(MatchKind::LeftmostFirst).builder().extend(words).build())
-    }
-
-    /// Whether any of the words may stand in `text`. A processor without vectors cannot tell, and each language is asked.
-    pub(super) fn any_in(&self, text: &str) -> bool {
-        self.0.as_ref().is_none_or(|searcher| searcher.find(text).is_some())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn this_processor_looks_for_all_signs_at_once() {
-        assert!(SIGNS.0.is_some(), "the search holds at most 64 signs");
+        assert!(SIGNS.is_fast(), "the search holds at most 64 signs");
         assert_eq!(languages(!UNSIGNED, "priced order 17 in 12 ms"), 0);
         assert_eq!(languages(!UNSIGNED, "thread 'main' panicked at src/main.rs:3:5:"), !UNSIGNED);
         assert_eq!(languages(u32::MAX, "priced order 17 in 12 ms"), UNSIGNED);

@@ -29,8 +29,8 @@ use crate::failure::Record;
 use crate::normalize::RAW_BYTES_MAX;
 use crate::normalize::language::{Claim, Held, Language, Opening, State, posts_nothing};
 use crate::normalize::line::Line;
-use crate::normalize::signs::Words;
 use crate::text;
+use crate::words::Words;
 use members::{Object, POSTED, string};
 use parse::Rest;
 
