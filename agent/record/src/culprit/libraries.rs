@@ -129,8 +129,11 @@ const JAVA: Libraries = Libraries {
     ],
 };
 
-const RUBY: Libraries =
-    Libraries { folders: &["/gems/", "/lib/ruby/", "/ruby/site_ruby/"], files: &["<internal:"], names: &[] };
+const RUBY: Libraries = Libraries {
+    folders: &["/gems/", "/lib/ruby/", "/ruby/site_ruby/", ") lib/", ") app/"],
+    files: &["<internal:"],
+    names: &[],
+};
 
 const DOTNET: Libraries = Libraries {
     folders: &[],

@@ -13,6 +13,8 @@
 //!
 //! The type stands at the end of the message's first line; the other lines of the message follow, then the frames.
 
+mod rails;
+
 use std::ops::Range;
 
 use crate::failure::{Frame, Record, Relation, StackEntry};
@@ -25,7 +27,7 @@ use crate::normalize::tree::{Id, Tree};
 /// How Ruby prints failures.
 pub(crate) static LANGUAGE: Language = Language {
     name: RUNTIME,
-    begins: b"/.<(-#f0123456789",
+    begins: b"/.<(-#f0123456789alcdsv",
     signs: &["\tfrom ", ": from ", ":in ", "#<Thread:"],
     opens,
     continues,
@@ -51,6 +53,8 @@ const FRAMES: State = State(1);
 const NUMBERED: State = State(2);
 /// Something else stands below frames: if more frames follow, all of it was the message.
 const BROKEN: State = State(3);
+/// Places of what Rails logged are being read.
+const RAILS: State = State(4);
 
 fn opens(line: &Line<'_>, held: &Held<'_>) -> Option<Opening> {
     let text = &*without_colours(line.text);
@@ -61,12 +65,18 @@ fn opens(line: &Line<'_>, held: &Held<'_>) -> Option<Opening> {
     if numbered(text).is_some() {
         return Some(Opening::Here(NUMBERED));
     }
+    if text.ends_with('\'') && rails::call(text).is_some() {
+        return rails::lines_above(held).map(|lines| Opening::Before { lines, state: RAILS });
+    }
     let is_begun = head(text).is_some() || text.starts_with("#<Thread:") && text.ends_with(THREAD);
     is_begun.then_some(Opening::Here(HEAD))
 }
 
 fn continues(state: State, line: &Line<'_>) -> Claim {
     let text = &*without_colours(line.raw);
+    if state == RAILS {
+        return if rails::call(text).is_some() { Claim::Own(RAILS) } else { Claim::No };
+    }
     if is_frame(text) || levels(text).is_some() {
         Claim::Own(FRAMES)
     } else if numbered(text).is_some() {
@@ -156,7 +166,7 @@ fn read(text: &str) -> Option<Record> {
     let mut record = match lines.first()? {
         first if head(first).is_some() => newest_first(&lines),
         first if numbered(first).is_some() => newest_last(&lines)?,
-        _ => syntax_error(&lines)?,
+        _ => rails::read(&lines).or_else(|| syntax_error(&lines))?,
     };
     record.runtime = Some(RUNTIME.to_owned());
     Some(record)
