@@ -14,6 +14,17 @@ use crate::{fingerprint, metrics, text};
 /// secrets.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// What the languages raise when the memory ran out, and the type that Lambda gives to it.
+const OUT_OF_MEMORY: [&str; 7] = [
+    "Runtime.OutOfMemory",
+    "MemoryError",
+    "java.lang.OutOfMemoryError",
+    "NoMemoryError",
+    "Function<NoMemoryError>",
+    "OutOfMemoryException",
+    "System.OutOfMemoryException",
+];
+
 /// What the side that saw the failure knows about it.
 #[derive(Clone, Debug, Default)]
 pub struct Completion {
@@ -95,11 +106,22 @@ fn fill_context(record: &mut Record, with: &Completion) {
     fill(&mut record.cold_start, &with.cold_start);
     fill(&mut record.phase, &with.phase);
     fill(&mut record.host, &with.host);
-    let raised = if record.phase == Some(Phase::Init) { Kind::Init } else { Kind::Exception };
+    let raised = raised(record);
     fill(&mut record.kind, &Some(raised));
     fill(&mut record.timestamp, &with.seen_ms.map(rfc3339));
     record.frame_order = Some(FRAME_ORDER.to_owned());
     record.schema = Some(SCHEMA);
+}
+
+/// The sort of a failure that was raised in the program's own language.
+fn raised(record: &Record) -> Kind {
+    if record.error_type.as_deref().is_some_and(|name| OUT_OF_MEMORY.contains(&name)) {
+        Kind::Oom
+    } else if record.phase == Some(Phase::Init) {
+        Kind::Init
+    } else {
+        Kind::Exception
+    }
 }
 
 /// A time in milliseconds since 1970 as RFC 3339 in UTC; times before 1970 or beyond year 9999 become its ends.

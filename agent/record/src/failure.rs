@@ -93,7 +93,10 @@ pub struct Record {
     /// What invoked the function: event source, shard, sequence numbers or message ids, attempt, age.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Map<String, Value>>,
-    /// The last lines that the same request logged.
+    /// What the platform reports of the invocation, in its own names: `initializationType`, `durationMs`, `memorySizeMB` and others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<Map<String, Value>>,
+    /// The last lines that the same request logged before it failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub log_tail: Vec<String>,
     /// The machine, container or pod, outside Lambda.

@@ -9,7 +9,7 @@
 //!
 //! 1. [`failure`]: the record and its parts.
 //! 2. [`normalize`]: posted bodies, printed traces and native reports become records.
-//! 3. [`source_map`], [`source`], [`culprit`], [`redact`], [`fingerprint`], [`metrics`]: what completes a record, joined by [`complete()`].
+//! 3. [`trigger`], [`source_map`], [`source`], [`culprit`], [`redact`], [`fingerprint`], [`metrics`]: what completes a record, joined by [`complete()`].
 //! 4. [`render`]: one line of JSON, bounded; [`export`]: the same in the words of OpenTelemetry and ECS.
 //! 5. [`batch`], [`retry`]: the lines on their way to CloudWatch.
 
@@ -19,6 +19,7 @@ mod words;
 pub mod failure;
 mod family;
 pub mod normalize;
+pub mod trigger;
 pub mod source_map;
 pub mod source;
 pub mod culprit;
