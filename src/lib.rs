@@ -10,18 +10,22 @@ mod local;
 mod demo;
 pub mod cli;
 
-use trace_agent_core::choose::{Home, Opened};
+use trace_agent_core::choose::Opened;
 use trace_agent_core::sink::Sink;
 use trace_cloudwatch::{CloudWatchSink, Environment};
 
-/// Opens the CloudWatch sink: the one place where the crate that names AWS meets the others.
+/// Opens the CloudWatch sink in a Lambda sandbox. Here and in [`connect_on_host`] the crate that names AWS meets the others.
 #[must_use]
-pub fn connect(home: Home) -> Opened<'static> {
-    Box::pin(async move {
-        let environment = match home {
-            Home::Lambda => Environment::Lambda,
-            Home::Host => Environment::Host,
-        };
-        Ok(Box::new(CloudWatchSink::connect(environment).await?) as Box<dyn Sink>)
-    })
+pub fn connect_in_lambda() -> Opened<'static> {
+    connect(Environment::LAMBDA)
+}
+
+/// Opens the CloudWatch sink anywhere else.
+#[must_use]
+pub fn connect_on_host() -> Opened<'static> {
+    connect(Environment::HOST)
+}
+
+fn connect(environment: Environment) -> Opened<'static> {
+    Box::pin(async move { Ok(Box::new(CloudWatchSink::connect(environment).await?) as Box<dyn Sink>) })
 }

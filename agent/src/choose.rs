@@ -8,12 +8,12 @@ use crate::sink::Sink;
 use crate::sink::file::FileSink;
 use crate::sink::stdout::Stdout;
 
-/// Where the process runs, which decides where credentials may be looked for.
+/// Where the process runs, which decides what `auto` means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Home {
-    /// A Lambda sandbox: the environment or the container endpoint, no profile, no metadata probe.
+    /// A Lambda sandbox.
     Lambda,
-    /// Anywhere else: wherever an SDK looks.
+    /// Anywhere else.
     Host,
 }
 
@@ -21,7 +21,7 @@ pub enum Home {
 pub type Opened<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Box<dyn Sink>>> + Send + 'a>>;
 
 /// Opens the CloudWatch sink. The crate that can do it depends on this one, so the program hands it in.
-pub type Connect = fn(Home) -> Opened<'static>;
+pub type Connect = fn() -> Opened<'static>;
 
 /// Opens the configured sink.
 ///
@@ -32,9 +32,9 @@ pub async fn open(config: &Config, home: Home, connect: Connect) -> anyhow::Resu
     match &config.sink {
         SinkChoice::File(directory) => Ok(Box::new(FileSink::open(directory)?)),
         SinkChoice::Stdout => Ok(Box::new(Stdout)),
-        SinkChoice::CloudWatch => connect(home).await,
+        SinkChoice::CloudWatch => connect().await,
         // In Lambda an extension is not told its log group, and a guess would create a stray one.
         SinkChoice::Auto if home == Home::Lambda && config.log_group.is_none() => Ok(Box::new(Stdout)),
-        SinkChoice::Auto => connect(home).await,
+        SinkChoice::Auto => connect().await,
     }
 }

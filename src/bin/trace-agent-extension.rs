@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    trace_extension::main(trace_agent::connect)
+    trace_extension::main(trace_agent::connect_in_lambda)
 }

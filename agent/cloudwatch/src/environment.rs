@@ -4,6 +4,8 @@
 //! system's certificates (for the chain's own clients), and asks the instance metadata service for a region if none is
 //! configured. Credentials are looked for with the first request.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use aws_config::ecs::EcsCredentialsProvider;
@@ -25,15 +27,15 @@ use aws_types::service_config::ServiceConfigKey;
 /// take 3.1 s, which is the SDK's default.
 pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(10);
 
-/// Where the process runs, which decides where credentials may come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Environment {
-    /// In a Lambda sandbox: variables or the container endpoint. There is no profile to read, and a probe for instance
-    /// metadata would only cost the function time.
-    Lambda,
-    /// Anywhere else: the SDK's default chain of variables, profiles, web identity, container and instance metadata.
-    Host,
+/// Where the process runs, which decides where credentials may come from. A program that names only one is not linked to
+/// the other's half of the SDK.
+#[derive(Clone, Copy, Debug)]
+pub struct Environment {
+    load: fn() -> Loading,
 }
+
+/// A configuration that is being read.
+type Loading = Pin<Box<dyn Future<Output = SdkConfig> + Send>>;
 
 /// Why no sink could be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,14 +49,21 @@ pub enum ConnectError {
 }
 
 impl Environment {
+    /// A Lambda sandbox: variables or the container endpoint. There is no profile to read, and a probe for instance
+    /// metadata would only cost the function time.
+    pub const LAMBDA: Self = Self {
+        load: || {
+            let http = http_client();
+            Box::pin(async { lambda_only(loader(http.clone()), http).load().await })
+        },
+    };
+
+    /// Anywhere else: the SDK's default chain of variables, profiles, web identity, container and instance metadata.
+    pub const HOST: Self = Self { load: || Box::pin(async { loader(http_client()).load().await }) };
+
     /// Loads the configuration of a client that tries each request once.
     pub(crate) async fn load(self) -> Result<SdkConfig, ConnectError> {
-        let http = http_client();
-        let loader = loader(http.clone());
-        let config = match self {
-            Self::Lambda => lambda_only(loader, http).load().await,
-            Self::Host => loader.load().await,
-        };
+        let config = (self.load)().await;
         match config.region() {
             Some(region) if !region.as_ref().is_empty() => Ok(config),
             _ => Err(ConnectError::NoRegion),

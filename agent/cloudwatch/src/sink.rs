@@ -239,7 +239,7 @@ mod tests {
             .endpoint_url(url)
             .load()
             .await;
-        CloudWatchSink::with_config(Environment::Lambda, config)
+        CloudWatchSink::with_config(Environment::LAMBDA, config)
     }
 
     /// Puts one batch of three events to a service that gives these answers, and says what was asked of it.

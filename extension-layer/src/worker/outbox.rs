@@ -357,7 +357,7 @@ pub(super) mod tests {
         }
     }
 
-    fn connect(_: Home) -> Opened<'static> {
+    fn connect() -> Opened<'static> {
         Box::pin(async { Ok(Box::new(Moody) as Box<dyn Sink>) })
     }
 

@@ -9,8 +9,8 @@ use trace_record::batch::{Event, batches};
 /// Connects a sink of `lambda` or of `host`, and puts one batch.
 pub(crate) fn run(environment: &str) {
     let environment = match environment {
-        "lambda" => Environment::Lambda,
-        "host" => Environment::Host,
+        "lambda" => Environment::LAMBDA,
+        "host" => Environment::HOST,
         _ => unreachable!("no environment {environment}"),
     };
     tokio::runtime::Builder::new_current_thread()
