@@ -30,6 +30,12 @@ use tracing::warn;
 /// datagrams, which cannot wait, are counted as lost.
 pub const SPOOL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// True if the spool in `directory` holds anything that may not be acknowledged. Costs one system call.
+#[must_use]
+pub fn has_waiting(directory: &Path) -> bool {
+    directory.join("spool.log").metadata().is_ok_and(|log| log.len() > MAGIC.len() as u64)
+}
+
 const MAGIC: &[u8; 8] = b"TASPOOL1";
 const HEADER_BYTES: usize = 8;
 

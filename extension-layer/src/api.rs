@@ -146,7 +146,7 @@ impl Event {
 }
 
 /// The value of the first member called `name` if it is a string without escapes, as all those that Lambda makes are.
-fn string<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
+pub(crate) fn string<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
     let value = member(json, name)?.strip_prefix(b"\"")?;
     let end = memchr::memchr2(b'"', b'\\', value)?;
     (value[end] == b'"').then(|| std::str::from_utf8(&value[..end]).ok())?

@@ -28,6 +28,8 @@ pub(crate) enum Source {
     Init,
     /// A handler sent it to the capture socket.
     Capture,
+    /// The platform or the log told of it, in a batch of telemetry.
+    Telemetry,
 }
 
 /// The line of one failure, with its line end. `raw` is cut at [`RAW_BYTES_MAX`].
@@ -36,6 +38,7 @@ pub(crate) fn line(source: Source, request_id: Option<&str>, raw: &[u8]) -> Stri
         Source::Invocation => ("exception", "invoke", "runtime-api"),
         Source::Init => ("init", "init", "runtime-api"),
         Source::Capture => ("panic", "invoke", "capture"),
+        Source::Telemetry => ("exception", "invoke", "platform"),
     };
     let mut redacted = BTreeMap::new();
     let message = redacted_literal(raw, "errorMessage", &mut redacted);

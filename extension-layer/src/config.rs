@@ -16,6 +16,15 @@ const HOLD_MS_DEFAULT: u64 = 300;
 /// must not be billed up to the function's timeout.
 const HOLD_MS_MAX: u64 = 10_000;
 
+/// When a failure is sent of which only telemetry tells, since the runtime does not use the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// In the next invocation or at SHUTDOWN, and as [`Delivery::Prompt`] for some invocations after a failure.
+    Lazy,
+    /// In the invocation that failed: `/next` is held until the platform says how it ended.
+    Prompt,
+}
+
 /// What the supervisor does, and with which addresses.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -31,8 +40,12 @@ pub(crate) struct Config {
     pub(crate) proxy: Option<String>,
     /// Where handlers send their reports.
     pub(crate) capture: PathBuf,
-    /// How long `/next` waits for the worker after an error that the proxy saw.
+    /// Where what waits for a sink is kept.
+    pub(crate) spool: PathBuf,
+    /// How long `/next` waits for the worker after a failure, and before that for the platform's word where the proxy knows nothing.
     pub(crate) hold: Duration,
+    /// When that word is waited for.
+    pub(crate) delivery: Delivery,
     /// Where to listen for telemetry.
     pub(crate) listen: Listen,
     /// The size of the function's memory, for the worker's own limit.
@@ -73,15 +86,18 @@ impl Config {
             let value = get(variable).filter(|value| !value.is_empty())?;
             Some(value.to_string_lossy().into_owned())
         };
+        let capture = get("TRACE_AGENT_SOCKET")
+            .filter(|path| !path.is_empty())
+            .map_or_else(|| PathBuf::from(trace_capture::wire::SOCKET_PATH), PathBuf::from);
         Config {
             runtime_api: text("AWS_LAMBDA_RUNTIME_API").unwrap_or_default(),
             name,
             disabled: text("TRACE_AGENT_DISABLED").is_some_and(|value| is_on("TRACE_AGENT_DISABLED", &value)),
             managed: text("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() == Some("lambda-managed-instances"),
             proxy: text("TRACE_AGENT_PROXY_LISTEN"),
-            capture: get("TRACE_AGENT_SOCKET")
-                .filter(|path| !path.is_empty())
-                .map_or_else(|| PathBuf::from(trace_capture::wire::SOCKET_PATH), PathBuf::from),
+            spool: spool_folder(&capture),
+            capture,
+            delivery: text("TRACE_AGENT_DELIVERY").map_or(Delivery::Lazy, |value| delivery(&value)),
             hold: Duration::from_millis(
                 text("TRACE_AGENT_HOLD_MS").map_or(HOLD_MS_DEFAULT, |value| hold_ms(&value)),
             ),
@@ -89,6 +105,22 @@ impl Config {
             memory_bytes: text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
                 .and_then(|mebibytes| mebibytes.parse::<u64>().ok())
                 .and_then(|mebibytes| mebibytes.checked_mul(1024 * 1024)),
+        }
+    }
+}
+
+/// Where what waits for a sink is kept: beside the capture socket, in /tmp, which is all that a function can write, and outlives a reset.
+pub(crate) fn spool_folder(capture: &Path) -> PathBuf {
+    capture.with_file_name("spool")
+}
+
+fn delivery(value: &str) -> Delivery {
+    match value {
+        "lazy" => Delivery::Lazy,
+        "prompt" => Delivery::Prompt,
+        _ => {
+            say(format_args!("TRACE_AGENT_DELIVERY={value:?} is neither lazy nor prompt; lazy is used"));
+            Delivery::Lazy
         }
     }
 }
@@ -130,6 +162,8 @@ mod tests {
     fn wrong_values_are_replaced_by_the_defaults() {
         let config = read(&[("TRACE_AGENT_HOLD_MS", "soon"), ("TRACE_AGENT_DISABLED", "maybe")]);
         assert_eq!((config.hold, config.disabled), (Duration::from_millis(300), false));
+        assert_eq!(read(&[("TRACE_AGENT_DELIVERY", "soon")]).delivery, Delivery::Lazy);
+        assert_eq!(read(&[("TRACE_AGENT_DELIVERY", "prompt")]).delivery, Delivery::Prompt);
         let config = read(&[("TRACE_AGENT_HOLD_MS", "900000"), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much")]);
         assert_eq!((config.hold, config.memory_bytes), (Duration::from_millis(300), None));
     }

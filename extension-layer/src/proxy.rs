@@ -33,6 +33,10 @@ const CONNECTIONS_MAX: usize = 256;
 /// is longer is passed on whole, and its copy marked.
 const COPY_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
 
+/// Bytes of an event that are copied: what invoked the function stands in every record of a batch, and ids are short. Of more, what comes
+/// first is enough.
+const EVENT_BYTES_MAX: usize = 64 * 1024;
+
 /// Fields that concern one connection only, besides those that `Connection` lists.
 const HOP_BY_HOP: [&str; 4] = ["connection", "keep-alive", "proxy-connection", "upgrade"];
 
@@ -213,7 +217,18 @@ impl Exchanges<'_> {
             &own_head(&answer.fields, answer.fields.start_line(), None, close),
         )?;
         let runtime = self.runtime.stream();
-        walk(&mut lambda, framing, |raw, _| write_runtime(runtime, raw))?;
+        let given =
+            (route == Route::Next && answer.status == 200).then(|| Self::request_id(&answer)).flatten();
+        let mut event = Vec::new();
+        walk(&mut lambda, framing, |raw, content| {
+            if given.is_some() {
+                event.extend_from_slice(&content[..content.len().min(EVENT_BYTES_MAX - event.len())]);
+            }
+            write_runtime(runtime, raw)
+        })?;
+        if let Some(request_id) = given {
+            self.proxy.worker.given(&request_id, event);
+        }
         if !is_sent {
             linger(runtime);
         }
@@ -260,16 +275,19 @@ impl Exchanges<'_> {
     /// Notes what Lambda's answer says of the invocation, before the runtime learns it.
     fn note(&self, route: &Route, answer: &ResponseHead) {
         match route {
-            Route::Next => {
-                let request_id = answer.fields.get(REQUEST_ID).and_then(|id| std::str::from_utf8(id).ok());
-                self.proxy.turn.runtime_runs(self.number, request_id);
-            }
+            Route::Next => self.proxy.turn.runtime_runs(self.number, Self::request_id(answer).as_deref()),
             // A response that Lambda refuses is none: the runtime may report an error instead.
             Route::Response(request_id) if (200..300).contains(&answer.status) => {
                 self.proxy.turn.runtime_answered(request_id, Answer::Response);
             }
             _ => {}
         }
+    }
+
+    /// The invocation that Lambda's answer to `next` is.
+    fn request_id(answer: &ResponseHead) -> Option<String> {
+        let request_id = answer.fields.get(REQUEST_ID)?;
+        std::str::from_utf8(request_id).ok().map(str::to_owned)
     }
 
     /// Answers in Lambda's place, and ends the connection.

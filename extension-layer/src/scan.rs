@@ -5,7 +5,7 @@
 
 use memchr::memmem::{self, Finder};
 
-use crate::api::member;
+use crate::api::string;
 use crate::turn::Word;
 
 /// What the runtimes print of a failure, and the platform's words for a loss. Log lines travel as JSON strings, so quotes
@@ -102,24 +102,17 @@ fn is_bad_level(rest: &[u8]) -> bool {
     gap > 0 && LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level))
 }
 
-/// What the platform says in `batch` of the invocation `request_id`: its last word there.
-pub(crate) fn word(batch: &[u8], request_id: &str) -> Option<Word> {
-    let says = |event: &str| {
-        memmem::find_iter(batch, event.as_bytes()).any(|at| {
+/// What the platform says in `batch` of invocations: the request id of each, and the word.
+pub(crate) fn words(batch: &[u8]) -> Vec<(String, Word)> {
+    let mut words = Vec::new();
+    for (event, word) in [("platform.runtimeDone\"", Word::Done), ("platform.report\"", Word::Report)] {
+        words.extend(memmem::find_iter(batch, event.as_bytes()).filter_map(|at| {
             // The record of these events begins with the request id.
-            let value = member(&batch[at..], "requestId").and_then(|value| value.strip_prefix(b"\""));
-            value
-                .and_then(|value| value.strip_prefix(request_id.as_bytes()))
-                .is_some_and(|rest| rest.starts_with(b"\""))
-        })
-    };
-    if request_id.is_empty() {
-        None
-    } else if says("platform.report\"") {
-        Some(Word::Report)
-    } else {
-        says("platform.runtimeDone\"").then_some(Word::Done)
+            let request_id = string(&batch[at..], "requestId")?;
+            Some((request_id.to_owned(), word))
+        }));
     }
+    words
 }
 
 #[cfg(test)]
@@ -192,9 +185,7 @@ mod tests {
     #[test]
     fn the_platforms_word_belongs_to_its_own_request() {
         let batch = br#"[{"type": "platform.report", "record": {"requestId": "1", "status": "success"}}, {"type": "platform.start", "record": {"requestId": "2"}}, {"type":"platform.runtimeDone","record":{"requestId":"22"}}]"#;
-        assert_eq!(word(batch, "1"), Some(Word::Report));
-        assert_eq!(word(batch, "2"), None);
-        assert_eq!(word(batch, "22"), Some(Word::Done));
-        assert_eq!(word(batch, ""), None);
+        assert_eq!(words(batch), [("22".to_owned(), Word::Done), ("1".to_owned(), Word::Report)]);
+        assert_eq!(words(b"platform.report\"platform.runtimeDone\" \"requestId\":"), []);
     }
 }

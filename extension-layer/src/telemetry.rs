@@ -13,10 +13,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::api::pause;
+use crate::bare::Source;
 use crate::config::Listen;
 use crate::error::{Error, Result};
 use crate::http::{Reader, RequestHead, linger, read_body, respond};
-use crate::link::{Message, Worker};
+use crate::link::{Failure, Message, Worker};
 use crate::say::{guarded, spawn};
 use crate::scan::{self, Scan};
 use crate::turn::Turn;
@@ -155,15 +156,15 @@ impl Telemetry {
     }
 
     fn take(&self, batch: Vec<u8>) {
+        let words = scan::words(&batch);
         // First to the worker, then to whoever waits for the word and asks the worker next.
         if self.scan.may_hold_failure(&batch) {
-            let batch = Message::Telemetry(batch);
-            self.worker.report(&batch, None);
-            let Message::Telemetry(batch) = batch else { return };
-            self.turn.heard(|request_id| scan::word(&batch, request_id));
+            let failure = Failure::new(Source::Telemetry, self.turn.request_id(), &batch);
+            self.worker.report(&Message::Telemetry(batch), Some(failure));
         } else {
-            self.turn.heard(|request_id| scan::word(&batch, request_id));
+            self.worker.heard(batch);
         }
+        self.turn.heard(words);
     }
 }
 

@@ -13,6 +13,9 @@ use crate::say::lock;
 /// Answers of the runtime that are remembered: they may come before the INVOKE event that they belong to.
 const ANSWERS_MAX: usize = 64;
 
+/// Requests of which the platform's last word is remembered, for the same reason.
+const WORDS_MAX: usize = 16;
+
 /// How an invocation ended, seen from the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -49,23 +52,33 @@ pub(crate) struct Turn {
 
 #[derive(Debug, Default)]
 struct State {
-    open: Option<Open>,
+    /// The request id of the invocation that the last INVOKE event brought.
+    open: Option<String>,
+    words: VecDeque<(String, Word)>,
     runtime: Vec<(u64, Place)>,
     answers: VecDeque<(String, Answer)>,
     /// Batches of telemetry so far.
     batches: u64,
 }
 
-#[derive(Debug)]
-struct Open {
-    request_id: String,
-    word: Word,
+impl State {
+    /// What the platform said of the open invocation so far. `None` if there was none.
+    fn word(&self) -> Option<Word> {
+        let open = self.open.as_ref()?;
+        let said = self.words.iter().filter(|(request_id, _)| request_id == open).map(|(_, word)| *word);
+        Some(said.max().unwrap_or(Word::Started))
+    }
 }
 
 impl Turn {
     /// The INVOKE event came.
     pub(crate) fn opened(&self, request_id: String) {
-        lock(&self.state).open = Some(Open { request_id, word: Word::Started });
+        let mut state = lock(&self.state);
+        // Lambda tries an asynchronous event again under the same id: what was said of the last attempt is over.
+        if state.open.as_ref() == Some(&request_id) {
+            state.words.retain(|(said, _)| *said != request_id);
+        }
+        state.open = Some(request_id);
     }
 
     /// The id of the invocation that the runtime runs, if it runs one and the proxy saw it; else of the open, or last,
@@ -80,20 +93,17 @@ impl Turn {
             (Some(request_id), None) => Some(request_id.clone()),
             // Managed Instances run several at a time, and a bare hook does not know its own.
             (Some(_), Some(_)) => None,
-            (None, _) => state.open.as_ref().map(|open| open.request_id.clone()),
+            (None, _) => state.open.clone(),
         }
     }
 
-    /// A batch of telemetry came; `read` finds in it what the platform says of a request id.
-    pub(crate) fn heard(&self, read: impl FnOnce(&str) -> Option<Word>) {
+    /// A batch of telemetry came, in which the platform says this of requests.
+    pub(crate) fn heard(&self, words: Vec<(String, Word)>) {
         let mut state = lock(&self.state);
         state.batches += 1;
-        if let Some(open) = &mut state.open
-            && open.word < Word::Report
-            && let Some(word) = read(&open.request_id)
-        {
-            open.word = open.word.max(word);
-        }
+        state.words.extend(words);
+        let forgotten = state.words.len().saturating_sub(WORDS_MAX);
+        state.words.drain(..forgotten);
         self.changed.notify_all();
     }
 
@@ -136,14 +146,14 @@ impl Turn {
         let mut state = lock(&self.state);
         loop {
             let open = state.open.as_ref()?;
-            let answer = state.answers.iter().rev().find(|(request_id, _)| *request_id == open.request_id);
+            let answer = state.answers.iter().rev().find(|(request_id, _)| request_id == open);
             if let Some((_, answer)) = answer {
                 return Some(*answer);
             }
-            let can_come = open.word < Word::Done
+            let can_come = state.word() < Some(Word::Done)
                 && state.runtime.iter().any(|(_, place)| match place {
                     Place::Waiting => true,
-                    Place::Running(request_id) => *request_id == open.request_id,
+                    Place::Running(request_id) => request_id == open,
                 });
             let left = until.saturating_duration_since(Instant::now());
             if !can_come || left.is_zero() {
@@ -155,7 +165,7 @@ impl Turn {
 
     /// What the platform said of the open invocation so far. `None` if there was none.
     pub(crate) fn word(&self) -> Option<Word> {
-        lock(&self.state).open.as_ref().map(|open| open.word)
+        lock(&self.state).word()
     }
 
     /// How many batches of telemetry came so far.
@@ -165,7 +175,7 @@ impl Turn {
 
     /// Waits until the platform has said `word` of the open invocation, or `until`.
     pub(crate) fn wait_word(&self, word: Word, until: Instant) {
-        self.wait(until, |state| state.open.as_ref().is_some_and(|open| open.word >= word));
+        self.wait(until, |state| state.word() >= Some(word));
     }
 
     /// Waits until more than `batches` batches of telemetry came, or `until`.
@@ -223,7 +233,7 @@ mod tests {
         assert_eq!(turn.wait_answer(later()), None);
 
         turn.runtime_runs(8, Some("1"));
-        turn.heard(|request_id| (request_id == "1").then_some(Word::Done));
+        turn.heard(vec![("1".to_owned(), Word::Done)]);
         assert_eq!(turn.wait_answer(later()), None);
     }
 
@@ -238,6 +248,19 @@ mod tests {
             turn.runtime_answered("1", Answer::Response);
             assert_eq!(wait.join().unwrap(), Some(Answer::Response));
         });
+    }
+
+    #[test]
+    fn a_word_that_came_before_its_invoke_event_counts_and_the_last_attempts_does_not() {
+        let turn = Turn::default();
+        turn.heard(vec![("1".to_owned(), Word::Done), ("0".to_owned(), Word::Report)]);
+        assert_eq!(turn.word(), None);
+        turn.opened("1".to_owned());
+        assert_eq!(turn.word(), Some(Word::Done));
+        turn.opened("1".to_owned());
+        assert_eq!(turn.word(), Some(Word::Started));
+        turn.heard((0..100).map(|number| (number.to_string(), Word::Done)).collect());
+        assert_eq!(lock(&turn.state).words.len(), WORDS_MAX);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use crate::failure::{Kind, Phase, Record};
+use crate::text;
 
 /// The CloudWatch namespace of every metric.
 pub const NAMESPACE: &str = "TraceAgent";
@@ -29,6 +30,29 @@ pub fn add(record: &mut Record, now_ms: i64) {
         "Timestamp": now_ms,
         "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}],
     }));
+}
+
+/// The line that warns of `records` lines of the log that the platform threw away before anybody saw them: no record of a failure, but one
+/// may have been among them. It carries the metric `LogsDropped`.
+#[must_use]
+pub fn logs_dropped(function: Option<&str>, records: u64, reason: &str, now_ms: i64) -> Value {
+    let reason = text::prefix(reason, DIMENSION_CHARS_MAX);
+    let mut line = json!({
+        "warning": format!("Lambda dropped {records} records of the log before trace-agent saw them: {reason}"),
+        "LogsDropped": records,
+    });
+    if let Some(function) = function {
+        line["functionName"] = dimension(function).into();
+        line["_aws"] = json!({
+            "Timestamp": now_ms,
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [["functionName"]],
+                "Metrics": [{"Name": "LogsDropped", "Unit": "Count"}],
+            }],
+        });
+    }
+    line
 }
 
 /// The metric that counts failures of this sort by themselves.
@@ -77,6 +101,18 @@ mod tests {
         let mut nameless = Record::default();
         add(&mut nameless, 0);
         assert_eq!(nameless.aws, None);
+    }
+
+    #[test]
+    fn what_the_platform_dropped_is_a_warning_and_a_metric() {
+        let line = logs_dropped(Some("checkout"), 123, "slow", 7);
+        assert_eq!((&line["LogsDropped"], &line["functionName"]), (&json!(123), &json!("checkout")));
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"], "LogsDropped");
+        assert_eq!(
+            line["warning"],
+            "Lambda dropped 123 records of the log before trace-agent saw them: slow"
+        );
+        assert_eq!(logs_dropped(None, 1, "", 7).get("_aws"), None);
     }
 
     #[test]

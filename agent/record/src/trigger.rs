@@ -98,9 +98,8 @@ fn queue(records: &[Value], trigger: &mut Trigger) {
     let ids = records.iter().filter_map(|record| record.get("messageId")?.as_str());
     let ids: Vec<&str> = ids.take(IDS_MAX).map(|id| text::prefix(id, TEXT_BYTES_MAX)).collect();
     trigger.members.insert("messageIds".to_owned(), json!(ids));
-    let attribute = |record: &Value, name: &str| {
-        record.get("attributes")?.get(name)?.as_str()?.parse::<i64>().ok()
-    };
+    let attribute =
+        |record: &Value, name: &str| record.get("attributes")?.get(name)?.as_str()?.parse::<i64>().ok();
     // The message that was tried most often is the one to look at.
     let attempt = records.iter().filter_map(|record| attribute(record, "ApproximateReceiveCount")).max();
     trigger.number("attempt", attempt);
@@ -224,14 +223,35 @@ mod tests {
     #[test]
     fn requests_topics_buckets_schedules_and_logs_are_known() {
         for (event, source) in [
-            (r#"{"version":"2.0","requestContext":{"apiId":"a","domainName":"id.lambda-url.us-west-2.on.aws","http":{"method":"POST","path":"/secret"}}}"#, "aws:lambda-url"),
-            (r#"{"httpMethod":"GET","requestContext":{"apiId":"1234567890","stage":"prod","resourcePath":"/{proxy+}"}}"#, "aws:apigateway"),
-            (r#"{"requestContext":{"elb":{"targetGroupArn":"arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/l/1"}},"httpMethod":"GET"}"#, "aws:elb"),
-            (r#"{"Records":[{"EventSource":"aws:sns","EventSubscriptionArn":"arn","Sns":{"MessageId":"95df01b4","Timestamp":"2026-11-23T07:30:12.000Z"}}]}"#, "aws:sns"),
-            (r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#, "aws:s3"),
-            (r#"{"id":"53dc4d37","detail-type":"Scheduled Event","source":"aws.events","time":"2026-11-23T07:30:00Z","resources":["arn:aws:events:us-east-1:123456789012:rule/r"],"detail":{}}"#, "aws.events"),
+            (
+                r#"{"version":"2.0","requestContext":{"apiId":"a","domainName":"id.lambda-url.us-west-2.on.aws","http":{"method":"POST","path":"/secret"}}}"#,
+                "aws:lambda-url",
+            ),
+            (
+                r#"{"httpMethod":"GET","requestContext":{"apiId":"1234567890","stage":"prod","resourcePath":"/{proxy+}"}}"#,
+                "aws:apigateway",
+            ),
+            (
+                r#"{"requestContext":{"elb":{"targetGroupArn":"arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/l/1"}},"httpMethod":"GET"}"#,
+                "aws:elb",
+            ),
+            (
+                r#"{"Records":[{"EventSource":"aws:sns","EventSubscriptionArn":"arn","Sns":{"MessageId":"95df01b4","Timestamp":"2026-11-23T07:30:12.000Z"}}]}"#,
+                "aws:sns",
+            ),
+            (
+                r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#,
+                "aws:s3",
+            ),
+            (
+                r#"{"id":"53dc4d37","detail-type":"Scheduled Event","source":"aws.events","time":"2026-11-23T07:30:00Z","resources":["arn:aws:events:us-east-1:123456789012:rule/r"],"detail":{}}"#,
+                "aws.events",
+            ),
             (r#"{"awslogs":{"data":"H4sI"}}"#, "aws:logs"),
-            (r#"{"eventSource":"aws:kafka","eventSourceArn":"arn","records":{"mytopic-0":[{"topic":"mytopic","partition":0,"offset":15,"timestamp":1795419012000}]}}"#, "aws:kafka"),
+            (
+                r#"{"eventSource":"aws:kafka","eventSourceArn":"arn","records":{"mytopic-0":[{"topic":"mytopic","partition":0,"offset":15,"timestamp":1795419012000}]}}"#,
+                "aws:kafka",
+            ),
         ] {
             let trigger = read(event);
             assert_eq!(trigger["eventSource"], source, "{event}");
@@ -248,9 +268,16 @@ mod tests {
 
     #[test]
     fn a_callers_own_event_has_no_trigger() {
-        for event in
-            ["{}", "null", "[]", "", r#"{"Records":[]}"#, r#"{"Records":[1]}"#, r#"{"requestContext":{}}"#, "{\"a\":"]
-        {
+        for event in [
+            "{}",
+            "null",
+            "[]",
+            "",
+            r#"{"Records":[]}"#,
+            r#"{"Records":[1]}"#,
+            r#"{"requestContext":{}}"#,
+            "{\"a\":",
+        ] {
             assert_eq!(read(event), Value::Null, "{event}");
         }
     }

@@ -11,8 +11,8 @@
 //!
 //! Sequence numbers grow; 0 marks context that a new worker is told again, and needs no acknowledgement. An
 //! acknowledgement is one sequence number, 8 bytes little-endian: *everything up to this one that is a failure has been
-//! shipped or safely put away*. The supervisor asks for the next invocation, or exits, when it comes or has been waited for
-//! long enough, and writes a bare record of what a worker leaves behind that dies or stalls.
+//! shipped or safely put away*; 0 only says that the worker reads. The supervisor asks for the next invocation, or exits, when it comes or
+//! has been waited for long enough. What a worker leaves behind that dies or stalls is given to the next one, once, and then written bare.
 //!
 //! Both sides are the same file, so the format has no version. The worker must read as fast as frames come, whatever else
 //! it does: one that lets the supervisor's write wait is taken for dead.
@@ -20,6 +20,7 @@
 mod program;
 mod kept;
 mod queue;
+mod recent;
 mod worker;
 
 pub(crate) use kept::Failure;
@@ -65,11 +66,16 @@ pub enum Message {
     /// Lambda's answer to the registration, which describes the function. Kind 1.
     Registered(Vec<u8>),
     /// The INVOKE event of the invocation that runs now. Kind 2.
-    Invoke(Vec<u8>),
+    Invoke {
+        /// True if it is the first of this environment.
+        is_first: bool,
+        /// The event.
+        raw: Vec<u8>,
+    },
     /// An error that the runtime posted. Kind 3.
     Posted(Posted),
-    /// A POST of the Telemetry API that may hold a failure. Not always JSON: Lambda cuts records above 256 KiB over two of
-    /// them. Kind 4.
+    /// A POST of the Telemetry API, of a failure or of what went before one. Not always JSON: Lambda cuts records above
+    /// 256 KiB over two of them. Kind 4.
     Telemetry(Vec<u8>),
     /// A datagram from the capture socket. Kind 5.
     Capture {
@@ -95,6 +101,13 @@ pub enum Message {
         what: String,
         /// How many of it.
         count: u64,
+    },
+    /// What an invocation was given, as far as the proxy copied it. Kind 10.
+    Event {
+        /// The invocation.
+        request_id: String,
+        /// The beginning of the event.
+        head: Vec<u8>,
     },
 }
 
@@ -134,7 +147,10 @@ impl Message {
         let lost_count;
         let (kind, parts): (u8, [&[u8]; 4]) = match self {
             Message::Registered(raw) => (1, [raw, &[], &[], &[]]),
-            Message::Invoke(raw) => (2, [raw, &[], &[], &[]]),
+            Message::Invoke { is_first, raw } => {
+                flag = [u8::from(*is_first)];
+                (2, [&flag, raw, &[], &[]])
+            }
             Message::Posted(posted) => {
                 let head = posted.head.fields.head();
                 flag = [u8::from(posted.is_truncated)];
@@ -157,6 +173,10 @@ impl Message {
                 lost_count = count.to_le_bytes();
                 (9, [&lost_count, what.as_bytes(), &[], &[]])
             }
+            Message::Event { request_id, head } => {
+                head_length = u32_le(request_id.len());
+                (10, [&head_length, request_id.as_bytes(), head, &[]])
+            }
         };
         let payload = parts.concat();
         [&u32_le(payload.len())[..], &[kind], &sequence.to_le_bytes(), &payload].concat()
@@ -166,7 +186,10 @@ impl Message {
         let malformed = || Error::Malformed { what: "frame from the supervisor" };
         Ok(match kind {
             1 => Message::Registered(payload),
-            2 => Message::Invoke(payload),
+            2 => {
+                let (is_first, raw) = payload.split_first().ok_or_else(malformed)?;
+                Message::Invoke { is_first: *is_first != 0, raw: raw.to_vec() }
+            }
             3 => {
                 let (truncated, rest) = payload.split_first().ok_or_else(malformed)?;
                 let (length, rest) = rest.split_first_chunk().ok_or_else(malformed)?;
@@ -180,14 +203,8 @@ impl Message {
             }
             4 => Message::Telemetry(payload),
             5 => {
-                let (length, rest) = payload.split_first_chunk().ok_or_else(malformed)?;
-                let length = u32::from_le_bytes(*length) as usize;
-                let (request_id, datagram) = rest.split_at_checked(length).ok_or_else(malformed)?;
-                let request_id = String::from_utf8_lossy(request_id).into_owned();
-                Message::Capture {
-                    request_id: Some(request_id).filter(|id| !id.is_empty()),
-                    datagram: datagram.to_vec(),
-                }
+                let (request_id, datagram) = named(&payload).ok_or_else(malformed)?;
+                Message::Capture { request_id: Some(request_id).filter(|id| !id.is_empty()), datagram }
             }
             6 => Message::RuntimeNext,
             7 => {
@@ -200,9 +217,20 @@ impl Message {
                 let what = String::from_utf8_lossy(what).into_owned();
                 Message::Lost { what, count: u64::from_le_bytes(*count) }
             }
+            10 => {
+                let (request_id, head) = named(&payload).ok_or_else(malformed)?;
+                Message::Event { request_id, head }
+            }
             _ => return Err(malformed()),
         })
     }
+}
+
+/// A request id, after its length, and what follows it.
+fn named(payload: &[u8]) -> Option<(String, Vec<u8>)> {
+    let (length, rest) = payload.split_first_chunk()?;
+    let (request_id, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((String::from_utf8_lossy(request_id).into_owned(), rest.to_vec()))
 }
 
 /// The length of something that is bounded far below 4 GiB.
@@ -264,6 +292,15 @@ impl Frames {
 }
 
 impl Acks {
+    /// The same end, for another thread: acknowledgements are whole whoever writes them.
+    ///
+    /// # Errors
+    ///
+    /// If there is no descriptor to be had.
+    pub fn again(&self) -> io::Result<Acks> {
+        self.0.try_clone().map(Acks)
+    }
+
     /// Says that every failure up to `sequence` is shipped or safely put away.
     ///
     /// # Errors

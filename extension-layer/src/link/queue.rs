@@ -31,6 +31,11 @@ impl Queue {
         self.bytes >= QUEUE_BYTES_MAX
     }
 
+    /// True if nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
     /// True if a failure waits.
     pub(crate) fn has_reports(&self) -> bool {
         self.frames.iter().any(|frame| frame.is_report)
@@ -46,13 +51,21 @@ impl Queue {
         self.taken
     }
 
-    /// Puts a frame at the end, and gives its sequence number.
-    pub(crate) fn push(&mut self, message: &Message, is_report: bool) -> u64 {
+    /// Puts a frame at the end, and gives its sequence number and its bytes.
+    pub(crate) fn push(&mut self, message: &Message, is_report: bool) -> (u64, &[u8]) {
         self.made += 1;
         let bytes = message.encode(self.made);
         self.bytes += bytes.len();
         self.frames.push_back(Outgoing { sequence: self.made, is_report, bytes });
-        self.made
+        (self.made, self.frames.back().map_or(&[], |frame| &frame.bytes))
+    }
+
+    /// Puts failures that were taken out once in front of everything, under their old numbers, which are lower than all that wait.
+    pub(crate) fn push_again(&mut self, frames: Vec<(u64, Vec<u8>)>) {
+        for (sequence, bytes) in frames.into_iter().rev() {
+            self.bytes += bytes.len();
+            self.frames.push_front(Outgoing { sequence, is_report: true, bytes });
+        }
     }
 
     /// Puts what a new worker must know in front of everything, the first message first.
@@ -93,8 +106,8 @@ mod tests {
     #[test]
     fn context_goes_first_and_has_no_number() {
         let mut queue = Queue::default();
-        assert_eq!(queue.push(&Message::Flush, false), 1);
-        assert_eq!(queue.push(&Message::Capture { request_id: None, datagram: b"x".to_vec() }, true), 2);
+        assert_eq!(queue.push(&Message::Flush, false).0, 1);
+        assert_eq!(queue.push(&Message::Capture { request_id: None, datagram: b"x".to_vec() }, true).0, 2);
         queue.push_context(&[Message::Registered(Vec::new()), Message::RuntimeNext]);
         // The kind is the fifth byte of a frame.
         let kinds: Vec<(u64, u8)> =

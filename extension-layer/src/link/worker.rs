@@ -9,19 +9,28 @@
 //! `/next` is held for the worker, and not for long: 300 ms by default. A worker that needs longer is most often well: the
 //! first send to a far-away region, with DNS and TLS on a fourteenth of a CPU, takes that long, and then the sandbox may be
 //! frozen in the middle of it. A bare record at that moment would show the failure twice. So the first hold that expires
-//! changes nothing: the failure stays kept, and is acknowledged later, or written bare when the worker dies or at
+//! changes nothing: the failure stays kept, and is acknowledged later, or dealt with when the worker dies or at
 //! SHUTDOWN, which Lambda announces to every extension.
 //!
 //! But a worker that hangs must not cost every failing invocation its hold. If another hold expires and no
-//! acknowledgement came in between, of whatever, the worker is taken for stalled: it is killed, what it holds is written
-//! bare, and the next need starts another, as after any death. Lambda's own end without SHUTDOWN is the one case in which
+//! acknowledgement came in between, of whatever, the worker is taken for stalled and killed: as after any death, what it
+//! holds goes to another one, once, and is then written bare. Lambda's own end without SHUTDOWN is the one case in which
 //! a failure that is only kept is lost.
+//!
+//! # The end of a worker that is not needed
+//!
+//! It costs memory that the function may want, and the telemetry of every good invocation is told to it. After
+//! [`QUIET_INVOCATIONS`] without a failure it is let go, unless it still has something to do.
 
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use trace_agent_core::spool;
 
 use crate::api::chain;
 use crate::error::Error;
@@ -29,10 +38,15 @@ use crate::link::Message;
 use crate::link::kept::{Failure, Kept};
 use crate::link::program::Program;
 use crate::link::queue::Queue;
+use crate::link::recent::Recent;
 use crate::say::{Once, lock, say, spawn};
 
 /// How often a worker is started after the first one died. What kills four workers kills the fifth.
 const RESTARTS_MAX: u32 = 3;
+
+/// For how many invocations after a failure another one is expected: so long the worker stays, and so long `/next` is held for the end of
+/// an invocation where only telemetry tells of it.
+pub(crate) const QUIET_INVOCATIONS: u32 = 20;
 
 /// The worker, whether it runs or not.
 pub(crate) struct Worker {
@@ -41,24 +55,38 @@ pub(crate) struct Worker {
     changed: Condvar,
     out: Mutex<Box<dyn Write + Send>>,
     death: Once,
+    spool: PathBuf,
 }
 
 struct State {
     registered: Vec<u8>,
-    /// The INVOKE event of the open invocation.
-    open: Option<Vec<u8>>,
+    /// The INVOKE event of the open invocation, and whether it is the first.
+    open: Option<(bool, Vec<u8>)>,
+    /// What the proxy copied last of an event, and for which request.
+    event: Option<(String, Vec<u8>)>,
+    recent: Recent,
+    /// Invocations that began since the last failure. `None` before the first.
+    quiet: Option<u32>,
     queue: Queue,
+    /// The sequence number of the last failure.
+    reported: u64,
     /// The sequence number up to which nothing needs any more care.
     settled: u64,
     kept: Kept,
-    /// True from the first need of a worker to its death: what happens is told.
+    /// True from the first need of a worker to its end: what happens is told.
     is_wanted: bool,
     running: Option<Running>,
+    /// Workers that were started and did not end well, or have not ended.
     starts: u32,
+    generations: u32,
     is_ended: bool,
     has_courier: bool,
     lost: Vec<(&'static str, u64)>,
 }
+
+/// The worker that runs, if one does, and how often it acknowledged.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Signs(Option<(u32, u64)>);
 
 struct Running {
     child: Child,
@@ -80,20 +108,34 @@ impl Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+
+    /// Lets it end in its own time: it has nothing left to do.
+    fn dismiss(mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+        // Without a thread it stays a zombie, which costs an entry in a table.
+        let _ = spawn("dismissed", move || {
+            let _ = self.child.wait();
+        });
+    }
 }
 
 impl Worker {
-    /// Describes a worker; nothing is started. Bare records go to `out`.
-    pub(crate) fn new(program: Program, out: Box<dyn Write + Send>) -> Arc<Worker> {
+    /// Describes a worker; nothing is started. What waits for a sink, it keeps in the folder `spool`; bare records go to `out`.
+    pub(crate) fn new(program: Program, spool: PathBuf, out: Box<dyn Write + Send>) -> Arc<Worker> {
         let state = State {
             registered: Vec::new(),
             open: None,
+            event: None,
+            recent: Recent::default(),
+            quiet: None,
             queue: Queue::default(),
+            reported: 0,
             settled: 0,
             kept: Kept::default(),
             is_wanted: false,
             running: None,
             starts: 0,
+            generations: 0,
             is_ended: false,
             has_courier: false,
             lost: Vec::new(),
@@ -104,6 +146,7 @@ impl Worker {
             changed: Condvar::new(),
             out: Mutex::new(out),
             death: Once::new(),
+            spool,
         })
     }
 
@@ -115,11 +158,62 @@ impl Worker {
     /// Remembers the invocation that begins, for a later worker, and tells the one that runs.
     pub(crate) fn opened(&self, raw: Vec<u8>) {
         let mut state = lock(&self.state);
+        state.quiet = state.quiet.map(|quiet| quiet.saturating_add(1));
+        self.dismiss(&mut state);
+        let is_first = state.open.is_none();
         if state.is_wanted && !state.queue.is_full() {
-            state.queue.push(&Message::Invoke(raw.clone()), false);
+            state.queue.push(&Message::Invoke { is_first, raw: raw.clone() }, false);
             self.changed.notify_all();
         }
-        state.open = Some(raw);
+        state.open = Some((is_first, raw));
+    }
+
+    /// Remembers the beginning of what an invocation was given, for a later worker, and tells the one that runs.
+    pub(crate) fn given(&self, request_id: &str, head: Vec<u8>) {
+        let mut state = lock(&self.state);
+        if state.is_wanted && !state.queue.is_full() {
+            state
+                .queue
+                .push(&Message::Event { request_id: request_id.to_owned(), head: head.clone() }, false);
+            self.changed.notify_all();
+        }
+        state.event = Some((request_id.to_owned(), head));
+    }
+
+    /// Remembers a batch of telemetry that tells of no failure, for the log tail of one that may come, or tells the worker that runs.
+    pub(crate) fn heard(&self, batch: Vec<u8>) {
+        let mut state = lock(&self.state);
+        if !state.is_wanted {
+            state.recent.push(batch);
+        } else if state.queue.is_full() {
+            state.count_lost("batches of telemetry that the worker had no time for");
+        } else {
+            state.queue.push(&Message::Telemetry(batch), false);
+            self.changed.notify_all();
+        }
+    }
+
+    /// True if something failed a short while ago.
+    pub(crate) fn expects_failures(&self) -> bool {
+        lock(&self.state).quiet.is_some_and(|quiet| quiet < QUIET_INVOCATIONS)
+    }
+
+    /// True if something waits for a sink, where the next worker finds it.
+    pub(crate) fn has_waiting(&self) -> bool {
+        spool::has_waiting(&self.spool)
+    }
+
+    /// Lets the worker go that nobody has needed for long. It ends by itself when its link does.
+    fn dismiss(&self, state: &mut State) {
+        let is_idle = state.queue.is_empty() && state.settled >= state.queue.made();
+        if state.quiet < Some(QUIET_INVOCATIONS) || !is_idle || state.running.is_none() || self.has_waiting()
+        {
+            return;
+        }
+        if let Some(running) = state.running.take() {
+            running.dismiss();
+            (state.is_wanted, state.starts) = (false, state.starts.saturating_sub(1));
+        }
     }
 
     /// Counts something that is thrown away. The next report carries it; if none comes, the end says it.
@@ -131,7 +225,7 @@ impl Worker {
     pub(crate) fn tell(&self, message: &Message) -> Option<u64> {
         let mut state = lock(&self.state);
         (state.is_wanted && !state.queue.is_full()).then(|| {
-            let sequence = state.queue.push(message, false);
+            let (sequence, _) = state.queue.push(message, false);
             self.changed.notify_all();
             sequence
         })
@@ -146,33 +240,36 @@ impl Worker {
     /// nothing; without it, the loss is counted.
     pub(crate) fn report(self: &Arc<Worker>, message: &Message, failure: Option<Failure>) {
         let mut lines = Vec::new();
-        let mut state = lock(&self.state);
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        state.quiet = Some(0);
         let can_run = state.is_wanted || state.can_start();
-        if can_run && !state.queue.is_full() && self.ensure_courier(&mut state) {
+        if can_run && !state.queue.is_full() && self.ensure_courier(state) {
             if !state.is_wanted {
                 state.want();
             }
             for (what, count) in std::mem::take(&mut state.lost) {
                 state.queue.push(&Message::Lost { what: what.to_owned(), count }, false);
             }
-            let sequence = state.queue.push(message, true);
+            let (sequence, frame) = state.queue.push(message, true);
+            state.reported = sequence;
             if let Some(failure) = failure {
-                state.kept.keep(sequence, failure, &mut lines);
+                state.kept.keep(sequence, failure, frame, &mut lines);
             }
             self.changed.notify_all();
         } else {
             match failure {
                 Some(failure) => lines.push(failure.line()),
-                None => state.count_lost("telemetry that no worker could take"),
+                None => state.count_lost("messages that no worker could take"),
             }
         }
-        self.write(state, &lines);
+        self.write(guard, &lines);
     }
 
-    /// Waits until everything up to now, or up to `sequence`, is acknowledged or written bare; false if `until` came first.
+    /// Waits until every failure up to now, or everything up to `sequence`, is acknowledged or written bare; false if `until` came first.
     pub(crate) fn wait(&self, sequence: Option<u64>, until: Instant) -> bool {
         let mut state = lock(&self.state);
-        let sequence = sequence.unwrap_or(state.queue.made());
+        let sequence = sequence.unwrap_or(state.reported);
         while state.settled < sequence {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -184,6 +281,32 @@ impl Worker {
         // What is settled by a bare record is settled when that is written.
         drop(lock(&self.out));
         true
+    }
+
+    /// What the worker that runs has said so far, for [`Worker::wait_for_sign`].
+    pub(crate) fn signs(&self) -> Signs {
+        lock(&self.state).signs()
+    }
+
+    /// Waits until the worker says anything more than `before`, or another one runs, or `until`; false if `until` came first.
+    pub(crate) fn wait_for_sign(&self, before: &Signs, until: Instant) -> bool {
+        let mut state = lock(&self.state);
+        while state.is_wanted && state.signs() == *before {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Buries the worker that runs: it does not answer.
+    pub(crate) fn stalled(&self) {
+        let generation = lock(&self.state).running.as_ref().map(|running| running.generation);
+        if generation.is_some() {
+            self.died(generation, "it stalled");
+        }
     }
 
     /// Notes that a hold expired. A worker that is stalled is buried, see [the module](self); one that is slow is left to
@@ -255,7 +378,8 @@ impl Worker {
                 return Err(Error::Closed { what: "the last worker's work" });
             }
             state.starts += 1;
-            state.starts
+            state.generations += 1;
+            state.generations
         };
         let (child, stream) = self.program.start().map_err(Error::io("starting the worker"))?;
         let stream = Arc::new(stream);
@@ -286,7 +410,7 @@ impl Worker {
             let mut state = lock(&self.state);
             // What was not sent cannot have been shipped.
             let sequence = u64::from_le_bytes(ack).min(state.queue.taken());
-            // The last words of one that is buried say nothing of what another one got.
+            // The last words of one that is buried or dismissed say nothing of what another one got.
             let Some(running) = state.running.as_mut().filter(|running| running.generation == generation)
             else {
                 return;
@@ -311,7 +435,7 @@ impl Worker {
         self.bury(&mut state, &mut lines);
         self.write(state, &lines);
         self.death.say(format_args!(
-            "the worker failed ({why}); what it had not shipped is written as bare records"
+            "the worker failed ({why}); what it had not shipped goes to another one, or is written as bare records"
         ));
     }
 
@@ -321,14 +445,19 @@ impl Worker {
         }
         state.is_wanted = false;
         state.queue.drop_context();
+        let mut dealt_with = state.queue.taken();
+        if state.can_start() {
+            let again = state.kept.retry(dealt_with, lines);
+            dealt_with = again.first().map_or(dealt_with, |(sequence, _)| sequence - 1);
+            state.queue.push_again(again);
+        }
         if state.queue.has_reports() && state.can_start() {
-            // It was not the fault of these.
             state.want();
         } else {
             state.queue.clear();
+            dealt_with = state.queue.taken();
         }
-        let taken = state.queue.taken();
-        state.settle(taken, lines);
+        state.settle(dealt_with, lines);
         self.changed.notify_all();
     }
 
@@ -348,12 +477,24 @@ impl State {
         self.starts <= RESTARTS_MAX && !self.is_ended
     }
 
+    fn signs(&self) -> Signs {
+        Signs(self.running.as_ref().map(|running| (running.generation, running.acks)))
+    }
+
     /// Begins to tell what happens, and first what a new worker must know.
     fn want(&mut self) {
         self.is_wanted = true;
-        let open = self.open.as_ref().map(|raw| Message::Invoke(raw.clone()));
-        let context: Vec<Message> =
-            std::iter::once(Message::Registered(self.registered.clone())).chain(open).collect();
+        let mut context = vec![Message::Registered(self.registered.clone())];
+        let open = self.open.as_ref();
+        context.extend(open.map(|(is_first, raw)| Message::Invoke { is_first: *is_first, raw: raw.clone() }));
+        let event = self.event.as_ref();
+        context.extend(
+            event.map(|(request_id, head)| Message::Event {
+                request_id: request_id.clone(),
+                head: head.clone(),
+            }),
+        );
+        context.extend(self.recent.take().into_iter().map(Message::Telemetry));
         self.queue.push_context(&context);
     }
 
@@ -410,7 +551,7 @@ pub(crate) mod tests {
         let arguments = vec!["-c".into(), script.into()];
         let written = Written::default();
         let program = Program { path: "/bin/sh".into(), arguments, environment: Vec::new() };
-        (Worker::new(program, Box::new(written.clone())), written)
+        (Worker::new(program, PathBuf::new(), Box::new(written.clone())), written)
     }
 
     fn report(worker: &Arc<Worker>, raw: &str) {
@@ -453,7 +594,7 @@ pub(crate) mod tests {
     fn a_program_that_is_not_there_costs_no_failure() {
         let written = Written::default();
         let program = Program { path: "/nonexistent".into(), arguments: Vec::new(), environment: Vec::new() };
-        let worker = Worker::new(program, Box::new(written.clone()));
+        let worker = Worker::new(program, PathBuf::new(), Box::new(written.clone()));
         report(&worker, "{}");
         assert!(worker.wait(None, later()));
         assert_eq!(written.lines().len(), 1);
@@ -521,16 +662,61 @@ pub(crate) mod tests {
             wait_taken(&worker);
             worker.expired();
         }
+        // Another one gets both. It acknowledges nothing of them either, and has its own two expired holds.
+        wait_taken(&worker);
+        assert_eq!((written.lines().len(), started(&worker)), (0, 2));
+        worker.expired();
+        assert_eq!(written.lines().len(), 0);
+        worker.expired();
         let lines = written.lines();
         assert_eq!(lines.len(), 2);
         assert!(lines[0].contains("second") && lines[1].contains("third"), "{lines:?}");
         assert!(lock(&worker.state).running.is_none());
         assert!(worker.wait(None, Instant::now()));
-        // The next need starts another, which has its own two expired holds.
+    }
+
+    #[test]
+    fn a_worker_that_is_killed_leaves_its_failures_to_another() {
+        // The first one dies of its first failure; the second one acknowledges it.
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("mark").display().to_string();
+        let (worker, written) = shell(&format!(
+            "head -c 28 >/dev/null; [ -e {mark} ] || {{ touch {mark}; kill -9 $$; }}; printf '\\1\\0\\0\\0\\0\\0\\0\\0' >&0; exec cat >/dev/null"
+        ));
+        report(&worker, "{}");
+        assert!(worker.wait(None, later()));
+        assert_eq!((written.lines().len(), started(&worker)), (0, 2));
+    }
+
+    #[test]
+    fn a_worker_that_nobody_needs_is_let_go_and_another_one_comes_when_it_is_needed() {
+        let (worker, written) = shell(ONE_ACK);
+        report(&worker, "{}");
+        assert!(worker.wait(None, later()));
+        let is_running = |worker: &Worker| lock(&worker.state).running.is_some();
+        for _ in 0..QUIET_INVOCATIONS - 1 {
+            worker.opened(b"{}".to_vec());
+        }
+        assert!(worker.expects_failures() && is_running(&worker));
+        // This one acknowledges no invocations.
+        lock(&worker.state).settled = u64::MAX;
+        wait_empty(&worker);
+        worker.opened(b"{}".to_vec());
+        assert!(!worker.expects_failures() && !is_running(&worker));
+        assert_eq!(worker.tell(&Message::Flush), None);
+        lock(&worker.state).settled = 0;
         report(&worker, "{}");
         wait_taken(&worker);
-        worker.expired();
-        assert_eq!((written.lines().len(), started(&worker)), (2, 2));
+        assert_eq!(written.lines(), [""; 0]);
+    }
+
+    /// Waits until the courier has taken everything.
+    fn wait_empty(worker: &Worker) {
+        let until = later();
+        while !lock(&worker.state).queue.is_empty() {
+            assert!(Instant::now() < until);
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -19,6 +19,10 @@ const TAIL_WAIT: Duration = Duration::from_millis(50);
 /// The same if nothing has failed since the environment began: then the last report hardly will have.
 const QUIET_TAIL_WAIT: Duration = Duration::from_millis(15);
 
+/// How long the worker may take to say that it knows of the end: it only reads. With a fourteenth of a CPU, to be started takes it half as
+/// long.
+const SIGN_WAIT: Duration = Duration::from_millis(300);
+
 /// How long before its deadline a SHUTDOWN gives up on the worker, to write bare records and be gone 150 ms before SIGKILL.
 const EXIT_MARGIN: Duration = Duration::from_millis(200);
 
@@ -35,12 +39,9 @@ pub(super) fn shut_down(
     // What the platform said of the end of an invocation, the worker knows already if it was bad.
     let is_open = turn.word().is_some_and(|word| word < Word::Done);
     let event = Message::Shutdown { is_open, raw };
-    // A reason that is no spindown is a witness of a failure of its own.
-    if is_open && !is_spindown {
-        worker.report(&event, None);
-    } else {
-        worker.tell(&event);
-    }
+    // A reason that is no spindown is a witness of a failure of its own, and what waits goes out now or never.
+    let is_needed = is_open && !is_spindown || !worker.is_wanted() && worker.has_waiting();
+    tell_the_end(worker, &event, is_needed);
     worker.tell(&Message::Flush);
     if has_telemetry {
         let now = Instant::now();
@@ -58,6 +59,22 @@ pub(super) fn shut_down(
     let exit = deadline.checked_sub(EXIT_MARGIN).unwrap_or_else(Instant::now);
     if let Some(flush) = worker.tell(&Message::Flush) {
         worker.wait(Some(flush), exit);
+    }
+}
+
+/// Tells the worker that the end has come. It answers at once; one that does not is stopped, and another one is told.
+fn tell_the_end(worker: &Arc<Worker>, event: &Message, is_needed: bool) {
+    for is_second in [false, true] {
+        let before = worker.signs();
+        if is_needed {
+            worker.report(event, None);
+        } else if worker.tell(event).is_none() {
+            return;
+        }
+        if is_second || worker.wait_for_sign(&before, Instant::now() + SIGN_WAIT) {
+            return;
+        }
+        worker.stalled();
     }
 }
 

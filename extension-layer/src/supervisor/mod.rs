@@ -21,14 +21,14 @@ use trace_agent_core::receive::socket::CaptureSocket;
 
 use crate::api::{Api, Event, Subscription, chain, pause};
 use crate::capture::Capture;
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::error::Result;
 use crate::http::Endpoint;
-use crate::link::{self, Acks, Frames, Program, WORKER_ARGUMENT, Worker};
+use crate::link::{self, Acks, Frames, Message, Program, WORKER_ARGUMENT, Worker};
 use crate::proxy::Proxy;
 use crate::say::{Once, guarded, quiet_panics, say};
 use crate::telemetry::{self, Telemetry};
-use crate::turn::{Answer, Turn};
+use crate::turn::{Answer, Turn, Word};
 
 /// How often registering is tried. Lambda's API is there before we are; if it refuses five times in 150 ms it will not take
 /// us, and every further try is part of a cold start.
@@ -58,7 +58,7 @@ pub(crate) fn main(worker: impl FnOnce(Frames, Acks) -> ExitCode) -> ExitCode {
     }
     quiet_panics();
     let config = Config::from_env(&program);
-    let worker = Worker::new(Program::own(&config), Box::new(io::stdout()));
+    let worker = Worker::new(Program::own(&config), config.spool.clone(), Box::new(io::stdout()));
     match run(&config, worker) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -75,8 +75,7 @@ pub(crate) fn main(worker: impl FnOnce(Frames, Acks) -> ExitCode) -> ExitCode {
 /// If the extension cannot be registered. Nothing later is an error.
 fn run(config: &Config, worker: Arc<Worker>) -> Result<()> {
     let (mut api, description) = register(config)?;
-    let mut supervisor =
-        Supervisor { worker, turn: Arc::new(Turn::default()), hold: None, has_telemetry: false };
+    let mut supervisor = Supervisor::new(worker, config);
     if !config.disabled {
         supervisor.worker.registered(description);
         guarded(|| supervisor.listen(config, &mut api));
@@ -128,12 +127,26 @@ fn register(config: &Config) -> Result<(Api, Vec<u8>)> {
 struct Supervisor {
     worker: Arc<Worker>,
     turn: Arc<Turn>,
-    /// How long `/next` may be held; only with the proxy, which knows in time that an invocation failed.
-    hold: Option<Duration>,
+    /// How long `/next` may be held.
+    hold: Duration,
+    delivery: Delivery,
+    /// True if the proxy tells, in time, that an invocation failed.
+    has_proxy: bool,
     has_telemetry: bool,
 }
 
 impl Supervisor {
+    fn new(worker: Arc<Worker>, config: &Config) -> Supervisor {
+        Supervisor {
+            worker,
+            turn: Arc::new(Turn::default()),
+            hold: config.hold,
+            delivery: config.delivery,
+            has_proxy: false,
+            has_telemetry: false,
+        }
+    }
+
     /// Opens the ways in, each for itself. Before the first `/next`, since that is when Lambda starts the runtime's first
     /// invocation, and ends the time for subscriptions.
     fn listen(&mut self, config: &Config, api: &mut Api) {
@@ -149,7 +162,7 @@ impl Supervisor {
                 Proxy::start(listener, lambda, Arc::clone(worker), Arc::clone(turn), capture)
             });
             match started {
-                Ok(()) => self.hold = Some(config.hold),
+                Ok(()) => self.has_proxy = true,
                 Err(error) => say(format_args!("no proxy on TRACE_AGENT_PROXY_LISTEN={address}: {error}")),
             }
         }
@@ -162,6 +175,10 @@ impl Supervisor {
             Ok(Subscription::None(refusal)) => say(format_args!("no telemetry: {refusal}")),
             Err(error) => say(format_args!("no telemetry: {error}")),
         }
+        // An environment that was reset left it, and nothing may fail again that would start a worker.
+        if self.worker.has_waiting() {
+            self.worker.report(&Message::Flush, None);
+        }
     }
 
     /// Does what an event asks for, until the next one may be asked for.
@@ -170,9 +187,7 @@ impl Supervisor {
             Event::Invoke { request_id, deadline_ms, raw } => {
                 self.turn.opened(request_id);
                 self.worker.opened(raw);
-                if let Some(hold) = self.hold {
-                    self.hold(hold, instant(deadline_ms, INVOKE_TIME_DEFAULT));
-                }
+                self.hold(instant(deadline_ms, INVOKE_TIME_DEFAULT));
             }
             Event::Shutdown { is_spindown, deadline_ms, raw } => {
                 let deadline = instant(deadline_ms, SHUTDOWN_TIME_DEFAULT);
@@ -182,11 +197,19 @@ impl Supervisor {
         }
     }
 
-    /// Waits for the runtime's answer, which costs nothing, and if it is an error for the worker, which does.
-    fn hold(&self, hold: Duration, deadline: Instant) {
-        if self.turn.wait_answer(deadline) == Some(Answer::Error)
-            && !self.worker.wait(None, Instant::now() + hold)
-        {
+    /// Waits for the end of the invocation, and if it failed for the worker. With the proxy the first wait costs nothing, since the
+    /// runtime's answer ends it; the word of the platform comes later than the end, so it is waited for only where it is wanted.
+    fn hold(&self, deadline: Instant) {
+        let may_have_failed = if self.has_proxy {
+            self.turn.wait_answer(deadline) == Some(Answer::Error)
+        } else {
+            let is_prompt = self.delivery == Delivery::Prompt || self.worker.expects_failures();
+            if is_prompt && self.has_telemetry {
+                self.turn.wait_word(Word::Done, deadline.min(Instant::now() + self.hold));
+            }
+            is_prompt
+        };
+        if may_have_failed && !self.worker.wait(None, Instant::now() + self.hold) {
             self.worker.expired();
         }
     }

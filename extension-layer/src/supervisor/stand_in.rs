@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::run;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Delivery, Listen};
 use crate::error::Result;
 use crate::http::{Reader, RequestHead, read_body};
 use crate::link::testing::shell;
@@ -74,7 +74,9 @@ impl Lambda {
             managed: false,
             proxy: None,
             capture: directory.join("agent/capture.sock"),
+            spool: directory.join("agent/spool"),
             hold: Duration::ZERO,
+            delivery: Delivery::Lazy,
             listen: Listen::Hosts,
             memory_bytes: None,
         }

@@ -23,10 +23,11 @@ use trace_agent_core::config::{Config, Settings, SinkChoice};
 use trace_agent_core::ship::Deadline;
 use trace_capture::wire::SOCKET_PATH;
 
+use crate::config;
 use crate::link::{Acks, Frame, Frames, MEMORY_BYTES_VARIABLE, Message};
 use crate::say::{say, spawn};
 use join::Join;
-use outbox::Outbox;
+use outbox::{Outbox, Sandbox};
 
 /// Bytes of frames that wait between the thread that reads and the task that works: two of the largest, or what comes
 /// during a try of the sink. When it is full, reading waits, and the supervisor with it for as long as it allows.
@@ -39,14 +40,23 @@ const FRAME_OVERHEAD_BYTES: usize = 256;
 /// acknowledgement may come late.
 const SHIP_MAX: Duration = Duration::from_secs(2);
 
+/// The most lines of the log that can be asked for: no more are remembered.
+const TAIL_LINES_MAX: usize = 500;
+
 /// How long before its deadline a SHUTDOWN ends shipping. What is left is printed; the supervisor waits for that until
 /// 200 ms before the deadline.
 const PRINT_MARGIN: Duration = Duration::from_millis(300);
+
+/// The silence after which the sandbox may have been frozen, in milliseconds by the clock on the wall: timers may stand still meanwhile, and
+/// what is at the other end of a connection has had time to forget it. Being wrong costs a new connection.
+const FROZEN_MS: i64 = 5_000;
 
 /// A frame, and when it came.
 struct Arrived {
     frame: Frame,
     at_ms: i64,
+    /// When shipping must end from here on, if the sandbox may have been frozen before this frame: what was under way is ended already.
+    thawed: Option<Option<Instant>>,
     /// Its part of [`WAITING_BYTES_MAX`].
     _room: OwnedSemaphorePermit,
 }
@@ -54,14 +64,33 @@ struct Arrived {
 /// Runs the worker until the supervisor is gone. `connect` opens the CloudWatch sink.
 pub(crate) fn main(frames: Frames, acks: &Acks, connect: Connect) -> ExitCode {
     let variable = |name: &str| std::env::var(name).ok();
-    limits::bind(variable(MEMORY_BYTES_VARIABLE).and_then(|bytes| bytes.parse().ok()));
+    let memory_bytes = variable(MEMORY_BYTES_VARIABLE).and_then(|bytes| bytes.parse().ok());
+    limits::bind(memory_bytes);
     let (config, problems) = Config::read(&Settings::from_variables(variable), SinkChoice::Auto);
     problems.iter().for_each(|problem| say(format_args!("{problem}")));
-    match run(frames, acks, Outbox::new(config, connect, spool_folder(), Box::new(io::stdout()))) {
+    let tail_lines =
+        variable("TRACE_AGENT_LOG_TAIL").map_or(join::TAIL_LINES_DEFAULT, |value| tail_lines(&value));
+    let sandbox = Sandbox { memory_bytes, initialization_type: variable("AWS_LAMBDA_INITIALIZATION_TYPE") };
+    let outbox = Outbox::new(config, connect, sandbox, spool_folder(), Box::new(io::stdout()));
+    match run(frames, acks, Join::new(tail_lines), outbox) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("the worker cannot start: {error}"));
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// How many lines of the log a record gets.
+fn tail_lines(value: &str) -> usize {
+    match value.parse() {
+        Ok(lines) if lines <= TAIL_LINES_MAX => lines,
+        _ => {
+            say(format_args!(
+                "TRACE_AGENT_LOG_TAIL={value:?} is no number of lines up to {TAIL_LINES_MAX}; {} is used",
+                join::TAIL_LINES_DEFAULT
+            ));
+            join::TAIL_LINES_DEFAULT
         }
     }
 }
@@ -71,13 +100,13 @@ pub(crate) fn main(frames: Frames, acks: &Acks, connect: Connect) -> ExitCode {
 /// # Errors
 ///
 /// If there is no event queue or thread to be had.
-fn run(frames: Frames, acks: &Acks, outbox: Outbox) -> io::Result<()> {
+fn run(frames: Frames, acks: &Acks, join: Join, outbox: Outbox) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (sender, receiver) = mpsc::unbounded_channel();
-    let (end, end_watched) = watch::channel(None);
-    let handle = runtime.handle().clone();
-    spawn("frames", move || read(frames, &sender, &end, &handle))?;
-    runtime.block_on(work(receiver, acks, outbox, &Deadline::watched(end_watched)));
+    let end = watch::Sender::new(None);
+    let reader = Reader { sender, end: end.clone(), acks: acks.again()?, handle: runtime.handle().clone() };
+    spawn("frames", move || reader.read(frames))?;
+    runtime.block_on(work(receiver, acks, join, outbox, &end));
     Ok(())
 }
 
@@ -86,33 +115,50 @@ fn run(frames: Frames, acks: &Acks, outbox: Outbox) -> io::Result<()> {
 fn spool_folder() -> PathBuf {
     let socket =
         std::env::var_os("TRACE_AGENT_SOCKET").map_or_else(|| PathBuf::from(SOCKET_PATH), PathBuf::from);
-    socket.with_file_name("spool")
+    config::spool_folder(&socket)
 }
 
 /// The thread that reads.
-fn read(
-    mut frames: Frames,
-    sender: &mpsc::UnboundedSender<Arrived>,
-    end: &watch::Sender<Option<Instant>>,
-    handle: &runtime::Handle,
-) {
-    let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX as usize));
-    loop {
-        let frame = match frames.read() {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return,
-            Err(error) => return say(format_args!("the worker cannot read on: {error}")),
-        };
-        let at_ms = now_ms();
-        if let Message::Shutdown { raw, .. } = &frame.message {
-            end.send_replace(Some(end_of_shipping(join::deadline_ms(raw), at_ms)));
+struct Reader {
+    sender: mpsc::UnboundedSender<Arrived>,
+    /// When shipping must end, for what is under way.
+    end: watch::Sender<Option<Instant>>,
+    acks: Acks,
+    handle: runtime::Handle,
+}
+
+impl Reader {
+    fn read(self, mut frames: Frames) {
+        let room = Arc::new(Semaphore::new(WAITING_BYTES_MAX as usize));
+        let mut last_ms = now_ms();
+        loop {
+            let frame = match frames.read() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(error) => return say(format_args!("the worker cannot read on: {error}")),
+            };
+            let at_ms = now_ms();
+            let was_frozen = at_ms.saturating_sub(std::mem::replace(&mut last_ms, at_ms)) >= FROZEN_MS;
+            let thawed = self.set_end(&frame.message, at_ms, was_frozen);
+            let bytes = u32::try_from(frame.bytes + FRAME_OVERHEAD_BYTES).unwrap_or(u32::MAX);
+            let permits = Arc::clone(&room).acquire_many_owned(bytes.min(WAITING_BYTES_MAX));
+            let Ok(_room) = self.handle.block_on(permits) else { return };
+            if self.sender.send(Arrived { frame, at_ms, thawed, _room }).is_err() {
+                return;
+            }
         }
-        let bytes = u32::try_from(frame.bytes + FRAME_OVERHEAD_BYTES).unwrap_or(u32::MAX);
-        let permits = Arc::clone(&room).acquire_many_owned(bytes.min(WAITING_BYTES_MAX));
-        let Ok(_room) = handle.block_on(permits) else { return };
-        if sender.send(Arrived { frame, at_ms, _room }).is_err() {
-            return;
+    }
+
+    /// Ends what is under way: by the deadline of a SHUTDOWN, which is answered, or at once if its connection may be dead.
+    fn set_end(&self, message: &Message, at_ms: i64, was_frozen: bool) -> Option<Option<Instant>> {
+        let mut end = *self.end.borrow();
+        if let Message::Shutdown { raw, .. } = message {
+            end = Some(end_of_shipping(join::deadline_ms(raw), at_ms));
+            // Nobody reads it if the supervisor is gone.
+            let _ = self.acks.ack(0);
         }
+        self.end.send_replace(if was_frozen { Some(Instant::now()) } else { end });
+        was_frozen.then_some(end)
     }
 }
 
@@ -124,8 +170,14 @@ fn end_of_shipping(deadline_ms: Option<i64>, now_ms: i64) -> Instant {
 }
 
 /// The task that works.
-async fn work(mut frames: mpsc::UnboundedReceiver<Arrived>, acks: &Acks, mut outbox: Outbox, end: &Deadline) {
-    let mut join = Join::default();
+async fn work(
+    mut frames: mpsc::UnboundedReceiver<Arrived>,
+    acks: &Acks,
+    mut join: Join,
+    mut outbox: Outbox,
+    end: &watch::Sender<Option<Instant>>,
+) {
+    let deadline = Deadline::watched(end.subscribe());
     let mut is_last = false;
     loop {
         let wait_ms = join.closes_at_ms().map(|at_ms| u64::try_from(at_ms - now_ms()).unwrap_or(0));
@@ -134,15 +186,23 @@ async fn work(mut frames: mpsc::UnboundedReceiver<Arrived>, acks: &Acks, mut out
             None => Some(frames.recv().await),
         };
         let closed = match arrived {
-            Some(Some(Arrived { frame, at_ms, _room })) => {
+            Some(Some(Arrived { frame, at_ms, thawed, _room })) => {
                 is_last |= matches!(frame.message, Message::Shutdown { .. });
+                if let Some(end_from_here) = thawed {
+                    end.send_replace(end_from_here);
+                    outbox.renew();
+                }
                 join.see(frame.message, frame.sequence, at_ms)
             }
             // The supervisor is gone, and with it the function: what is open is all that there will be.
             Some(None) => break,
             None => join.close_old(now_ms()),
         };
-        outbox.ship(closed, &join.function, &mut end.within(SHIP_MAX), is_last).await;
+        if join.take_restored() {
+            outbox.renew();
+        }
+        join.take_dropped().into_iter().for_each(|dropped| outbox.warn(&dropped, &join.function));
+        outbox.ship(closed, &join.function, &mut deadline.within(SHIP_MAX), is_last).await;
         if is_last {
             say_lost(&mut join);
         }
@@ -153,7 +213,7 @@ async fn work(mut frames: mpsc::UnboundedReceiver<Arrived>, acks: &Acks, mut out
         }
     }
     let closed = join.close_all();
-    outbox.ship(closed, &join.function, &mut end.within(SHIP_MAX), true).await;
+    outbox.ship(closed, &join.function, &mut deadline.within(SHIP_MAX), true).await;
     say_lost(&mut join);
 }
 
@@ -217,7 +277,7 @@ mod tests {
             // After this nobody asks for more, and still it is shipped.
             tell(&supervisor, &[posted("third")]);
         });
-        run(frames, &acks, stand.outbox).unwrap();
+        run(frames, &acks, Join::new(0), stand.outbox).unwrap();
         tells.join().unwrap();
         assert_eq!(stored(), ["first", "second", "third"]);
         assert_eq!(stand.written.lines(), [""; 0]);
@@ -237,7 +297,7 @@ mod tests {
             // When it is acknowledged it is printed, since nothing that is put away outlives the environment.
             assert_eq!(messages(&told), ["first"]);
         });
-        run(frames, &acks, stand.outbox).unwrap();
+        run(frames, &acks, Join::new(0), stand.outbox).unwrap();
         tells.join().unwrap();
     }
 

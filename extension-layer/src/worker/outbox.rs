@@ -2,14 +2,14 @@
 //!
 //! Standard output is the last resort: Lambda carries it to the function's own log, so nothing that is printed is lost.
 //! What the sink refuses is printed at once. If it is out of reach or denies everything, so is all that follows. If it only
-//! fails, what it did not take waits in /tmp, it is left alone for [`REST`], and failures in the meantime wait at once: a
-//! sink that hangs costs one try in every rest, not one for every failure. The third failed try in a row is the last one.
-//! At SHUTDOWN everything that waits is tried once more and then printed.
+//! fails, what it did not take waits in /tmp, it is left alone for a while, and failures in the meantime wait at once: a
+//! sink that hangs costs one try in every rest, not one for every failure. Each failed try in a row makes the rest longer. What
+//! does not fit is printed, oldest first, and at SHUTDOWN everything that waits is tried once more and then printed.
 //!
 //! Records are complete, and so redacted, before any of this.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,14 +22,14 @@ use trace_agent_core::pipeline::{self, Finisher};
 use trace_agent_core::private;
 use trace_agent_core::ship::{Deadline, Shipped, Shipper};
 use trace_agent_core::sink::Destination;
-use trace_agent_core::spool::{Spool, Ticket};
+use trace_agent_core::spool::{self, Spool, Ticket};
 use trace_agent_core::symbolize::Symbolizer;
 use trace_record::batch::{self, Event};
 use trace_record::render::{self, STDOUT_LINE_BYTES_MAX};
 use trace_record::retry::Fault;
-use trace_record::{Completion, Record, text};
+use trace_record::{Completion, Record, metrics, text, trigger};
 
-use super::join::{Closed, Function};
+use super::join::{Closed, Dropped, Function};
 use crate::say::{Once, say};
 
 /// The task root, where the user's code and sources are, unless Lambda or the wrapper says otherwise.
@@ -38,12 +38,26 @@ const TASK_ROOT: &str = "/var/task";
 /// Where a layer brings symbols along.
 const LAYER_SYMBOLS: &str = "/opt/trace-agent/symbols";
 
-/// How long a sink that failed is left alone.
+/// How long a sink that failed once is left alone. Twice as long after each further failure.
 const REST: Duration = Duration::from_secs(5);
 
-/// How many tries may fail in a row, each with the retries that it had time for. One fails if the sandbox is frozen in the
-/// middle of it, and two may; a VPC without a way out fails them all.
-const FAILED_TRIES_MAX: u32 = 3;
+/// The longest that a sink is left alone.
+const REST_MAX: Duration = Duration::from_secs(30);
+
+/// Bytes of records that wait. /tmp is the function's, and 512 MB at the least.
+const WAITING_BYTES_MAX: usize = 1024 * 1024;
+
+/// Records whose ids are remembered for those that amend them, as many as closed failures are.
+const IDS_MAX: usize = 256;
+
+/// What is known of the sandbox from its variables.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sandbox {
+    /// The size of the function's memory.
+    pub(super) memory_bytes: Option<u64>,
+    /// Such as `on-demand` or `snap-start`.
+    pub(super) initialization_type: Option<String>,
+}
 
 /// Where records are prepared and shipped from.
 pub(super) struct Outbox {
@@ -51,14 +65,23 @@ pub(super) struct Outbox {
     connect: Connect,
     finisher: Finisher,
     road: Road,
+    sandbox: Sandbox,
+    to: Option<Destination>,
     failed_tries: u32,
     rests_until: Option<Instant>,
     spool_folder: PathBuf,
     spool: Option<Spool>,
-    waiting: Vec<(Ticket, Event)>,
+    waiting: VecDeque<(Ticket, Event)>,
+    /// True until the spool was looked into, if an earlier worker left something there.
+    has_left: bool,
+    /// What is no record of a failure, for the next round.
+    warnings: Vec<Event>,
+    ids: VecDeque<(u64, String)>,
+    printed: usize,
     out: Box<dyn Write>,
     unsent: Once,
     refused: Once,
+    no_spool: Once,
 }
 
 /// Where records go.
@@ -72,7 +95,13 @@ enum Road {
 
 impl Outbox {
     /// `connect` opens the CloudWatch sink; what no sink takes waits in `spool_folder` or is written to `out`.
-    pub(super) fn new(config: Config, connect: Connect, spool_folder: PathBuf, out: Box<dyn Write>) -> Self {
+    pub(super) fn new(
+        config: Config,
+        connect: Connect,
+        sandbox: Sandbox,
+        spool_folder: PathBuf,
+        out: Box<dyn Write>,
+    ) -> Self {
         let task_root =
             std::env::var_os("LAMBDA_TASK_ROOT").map_or_else(|| PathBuf::from(TASK_ROOT), PathBuf::from);
         let mut debug_dirs = config.debug_dirs.clone();
@@ -84,14 +113,21 @@ impl Outbox {
             config,
             connect,
             road: Road::Unopened,
+            sandbox,
+            to: None,
             failed_tries: 0,
             rests_until: None,
+            has_left: spool::has_waiting(&spool_folder),
             spool_folder,
             spool: None,
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
+            warnings: Vec::new(),
+            ids: VecDeque::new(),
+            printed: 0,
             out,
             unsent: Once::new(),
             refused: Once::new(),
+            no_spool: Once::new(),
         }
     }
 
@@ -105,11 +141,15 @@ impl Outbox {
         is_last: bool,
     ) {
         let is_due = is_last || self.rests_until.is_none_or(|until| until <= Instant::now());
-        if closed.is_empty() && (self.waiting.is_empty() || !is_due) {
-            return;
+        let has_old = self.has_left || !self.waiting.is_empty();
+        if closed.is_empty() && self.warnings.is_empty() && (!has_old || !is_due) {
+            return self.say_printed(is_last);
         }
         if matches!(self.road, Road::Unopened) {
             self.open(function, deadline).await;
+        }
+        if self.spool.is_none() && self.config.sink != SinkChoice::Stdout {
+            self.open_spool();
         }
         let line_bytes_max = match &self.road {
             Road::Sink(shipper) => shipper.line_bytes_max(),
@@ -117,6 +157,7 @@ impl Outbox {
         };
         let mut fresh: Vec<Event> =
             closed.into_iter().map(|closed| self.prepare(closed, function, line_bytes_max)).collect();
+        fresh.append(&mut self.warnings);
         if is_due {
             fresh = self.send(fresh, deadline).await;
             // What waits is older, and may be what the sink does not take.
@@ -132,27 +173,76 @@ impl Outbox {
         } else {
             self.put_away(fresh);
         }
+        self.say_printed(is_last);
+    }
+
+    /// At the end, how many records went another way than they should have.
+    fn say_printed(&mut self, is_last: bool) {
+        let printed = if is_last { std::mem::take(&mut self.printed) } else { 0 };
+        if printed > 0 {
+            say(format_args!("{printed} records that the sink did not take are on standard output"));
+        }
+    }
+
+    /// Forgets connections and credentials: they may be those of another time. Whatever waits is tried anew.
+    pub(super) fn renew(&mut self) {
+        if matches!(self.road, Road::Sink(_)) {
+            self.road = Road::Unopened;
+        }
+        (self.failed_tries, self.rests_until) = (0, None);
+    }
+
+    /// Warns of log records that the platform threw away: a metric, and a line that says so.
+    pub(super) fn warn(&mut self, dropped: &Dropped, function: &Function) {
+        let now_ms = now_ms();
+        let warning =
+            metrics::logs_dropped(function.name.as_deref(), dropped.records, &dropped.reason, now_ms);
+        self.warnings.push(Event { timestamp_ms: now_ms, message: warning.to_string() });
     }
 
     fn prepare(&mut self, closed: Closed, function: &Function, line_bytes_max: usize) -> Event {
         let mut record = closed.record;
         let now_ms = now_ms();
         let invocation = closed.invocation.unwrap_or_default();
-        let origin = match &record.request_id {
+        let first = closed.amends.and_then(|number| self.ids.iter().find(|(known, _)| *known == number));
+        record.amends = first.map(|(_, id)| id.clone());
+        record.trigger = closed.event.and_then(|event| trigger::of(&event, now_ms));
+        self.report(&mut record);
+        let mut origin = match &record.request_id {
             Some(request_id) => format!("{request_id}/{}", invocation.deadline_ms.unwrap_or(0)),
             // Nothing names an initialization; its time is as good as unique.
             None => format!("init/{now_ms}"),
         };
+        if record.amends.is_some() {
+            origin.push_str("/amendment");
+        }
         let completion = Completion {
             seen_ms: Some(now_ms),
             origin,
             function_name: function.name.clone(),
             function_version: function.version.clone(),
             trace_id: invocation.trace_id,
+            cold_start: invocation.is_first,
             ..Completion::default()
         };
         self.finisher.finish(&mut record, &completion);
+        self.ids.extend(record.id.clone().map(|id| (closed.number, id)));
+        if self.ids.len() > IDS_MAX {
+            self.ids.pop_front();
+        }
         pipeline::event(&record, line_bytes_max, now_ms)
+    }
+
+    /// Adds what the variables say of the sandbox to what the platform reported.
+    fn report(&self, record: &mut Record) {
+        let report = record.report.get_or_insert_default();
+        if let Some(memory_bytes) = self.sandbox.memory_bytes {
+            report.entry("memorySizeMB").or_insert_with(|| (memory_bytes / 1024 / 1024).into());
+        }
+        if let Some(kind) = &self.sandbox.initialization_type {
+            report.entry("initializationType").or_insert_with(|| kind.clone().into());
+        }
+        record.report.take_if(|report| report.is_empty());
     }
 
     async fn open(&mut self, function: &Function, deadline: &mut Deadline) {
@@ -162,20 +252,23 @@ impl Outbox {
             }
             _ = deadline.reached_after(REST) => Err("no answer in time".to_owned()),
         };
+        let to = self.to.get_or_insert_with(|| destination(&self.config, function)).clone();
         self.road = match opened {
-            Ok(sink) => Road::Sink(Shipper::new(sink, destination(&self.config, function))),
+            Ok(sink) => Road::Sink(Shipper::new(sink, to)),
             Err(error) => {
                 say(format_args!("records go to standard output: {error}"));
                 Road::Out
             }
         };
-        if self.config.sink != SinkChoice::Stdout {
-            match open_spool(&self.spool_folder) {
-                Ok((spool, waiting)) => (self.spool, self.waiting) = (Some(spool), waiting),
-                Err(error) => {
-                    let folder = self.spool_folder.display();
-                    say(format_args!("no spool in {folder}, what has to wait is printed: {error}"));
-                }
+    }
+
+    fn open_spool(&mut self) {
+        self.has_left = false;
+        match open_spool(&self.spool_folder) {
+            Ok((spool, waiting)) => (self.spool, self.waiting) = (Some(spool), waiting.into()),
+            Err(error) => {
+                let folder = self.spool_folder.display();
+                self.no_spool.say(format_args!("no spool in {folder}, what has to wait is printed: {error}"));
             }
         }
     }
@@ -217,10 +310,10 @@ impl Outbox {
             (self.failed_tries, self.rests_until) = (0, None);
             return;
         };
+        let rest = REST.saturating_mul(1 << self.failed_tries.min(8)).min(REST_MAX);
         self.failed_tries += 1;
-        self.rests_until = Some(Instant::now() + REST);
-        let is_hopeless = matches!(fault, Fault::Denied | Fault::Gone | Fault::Unreachable | Fault::Expired);
-        if is_hopeless || self.failed_tries >= FAILED_TRIES_MAX {
+        self.rests_until = Some(Instant::now() + rest);
+        if matches!(fault, Fault::Denied | Fault::Gone | Fault::Unreachable | Fault::Expired) {
             say(format_args!("records go to standard output from now on"));
             self.road = Road::Out;
         }
@@ -231,11 +324,10 @@ impl Outbox {
         let events = self.waiting.iter().map(|(_, event)| event.clone()).collect();
         let unsent = self.send(events, deadline).await;
         let unsent: HashSet<&str> = unsent.iter().map(|event| event.message.as_str()).collect();
-        let (kept, sent) = std::mem::take(&mut self.waiting)
+        let (kept, sent): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
             .into_iter()
             .partition(|(_, event)| unsent.contains(event.message.as_str()));
-        self.waiting = kept;
-        let sent: Vec<(Ticket, Event)> = sent;
+        self.waiting = kept.into();
         self.forget(sent.into_iter().map(|(ticket, _)| ticket).collect());
     }
 
@@ -252,13 +344,21 @@ impl Outbox {
     fn put_away(&mut self, events: Vec<Event>) {
         for event in events {
             match self.spool.as_mut().map(|spool| spool.append(&event)) {
-                Some(Ok(ticket)) => self.waiting.push((ticket, event)),
+                Some(Ok(ticket)) => self.waiting.push_back((ticket, event)),
                 Some(Err(_)) | None => self.print(&[event]),
             }
+        }
+        let mut bytes: usize = self.waiting.iter().map(|(_, event)| event.message.len()).sum();
+        while bytes > WAITING_BYTES_MAX {
+            let Some((ticket, oldest)) = self.waiting.pop_front() else { break };
+            bytes -= oldest.message.len();
+            self.print(&[oldest]);
+            self.forget(vec![ticket]);
         }
     }
 
     fn print(&mut self, events: &[Event]) {
+        self.printed += events.len();
         for event in events {
             let line = format!("{}\n", for_stdout(&event.message));
             // There is nobody left to tell.
@@ -302,7 +402,7 @@ fn destination(config: &Config, function: &Function) -> Destination {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::os::unix::fs::PermissionsExt;
 
     use trace_agent_core::choose::Opened;
@@ -325,6 +425,7 @@ pub(super) mod tests {
         pub(in crate::worker) static MOOD: RefCell<Mood> = const { RefCell::new(Mood::Stores) };
         static STORED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
         static TRIES: RefCell<u32> = const { RefCell::new(0) };
+        static OPENED: Cell<u32> = const { Cell::new(0) };
     }
 
     /// A sink with the mood of the test's thread.
@@ -358,6 +459,7 @@ pub(super) mod tests {
     }
 
     fn connect() -> Opened<'static> {
+        OPENED.set(OPENED.get() + 1);
         Box::pin(async { Ok(Box::new(Moody) as Box<dyn Sink>) })
     }
 
@@ -374,7 +476,13 @@ pub(super) mod tests {
             let settings = Settings { sink: Some("cloudwatch".to_owned()), ..Settings::default() };
             let (config, _) = Config::read(&settings, SinkChoice::Auto);
             let written = Written::default();
-            let outbox = Outbox::new(config, connect, folder.path().join("spool"), Box::new(written.clone()));
+            let outbox = Outbox::new(
+                config,
+                connect,
+                Sandbox::default(),
+                folder.path().join("spool"),
+                Box::new(written.clone()),
+            );
             Self { outbox, written, folder }
         }
 
@@ -386,7 +494,11 @@ pub(super) mod tests {
                 request_id: Some("r1".to_owned()),
                 ..Record::default()
             };
-            let closed = if message.is_empty() { vec![] } else { vec![Closed { record, invocation: None }] };
+            let closed = if message.is_empty() {
+                vec![]
+            } else {
+                vec![Closed { record, invocation: None, event: None, number: 0, amends: None }]
+            };
             let start = Instant::now();
             let wait = Duration::from_secs(2);
             self.outbox.ship(closed, &Function::default(), &mut Deadline::at(start + wait), is_last).await;
@@ -435,19 +547,52 @@ pub(super) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sink_that_fails_three_times_in_a_row_is_given_up_and_nothing_is_lost() {
+    async fn a_sink_that_fails_again_and_again_is_asked_ever_more_seldom_and_never_given_up() {
         let mut stand = Stand::new();
         let fails = [Fault::Transient, Fault::Throttled { after: None }, Fault::Transient].map(Mood::Fails);
-        for (mood, message) in fails.into_iter().zip(["1", "2", "3"]) {
-            assert_eq!(stand.printed(), NOTHING);
-            stand.ship(mood, message, false).await;
-            tokio::time::advance(REST).await;
+        for (rests, mood) in fails.into_iter().enumerate() {
+            stand.ship(mood, &rests.to_string(), false).await;
+            let before = tries();
+            tokio::time::advance(REST * (1 << rests) - Duration::from_millis(1)).await;
+            stand.ship(mood, "", false).await;
+            assert_eq!(tries(), before, "it rests longer");
+            tokio::time::advance(Duration::from_millis(1)).await;
         }
-        stand.ship(Mood::Stores, "4", false).await;
-        let mut printed = stand.printed();
-        printed.sort();
-        assert_eq!((printed, stored()), (["1", "2", "3", "4"].map(String::from).to_vec(), vec![]));
+        stand.ship(Mood::Stores, "", false).await;
+        assert_eq!((stored().len(), stand.printed()), (3, vec![]));
         assert!(Spool::open(&stand.outbox.spool_folder).unwrap().1.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_fit_is_printed_oldest_first() {
+        let mut stand = Stand::new();
+        let long = "x".repeat(WAITING_BYTES_MAX / 3);
+        for number in 0..4 {
+            stand.ship(Mood::Hangs, &format!("{number}{long}"), false).await;
+        }
+        let first: String = stand.printed().iter().map(|message| &message[..1]).collect();
+        assert_eq!(first, "01");
+        stand.ship(Mood::Stores, "", true).await;
+        assert_eq!(stored().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_freeze_a_new_sink_is_opened_and_asked_at_once() {
+        let mut stand = Stand::new();
+        stand.ship(Mood::Hangs, "first", false).await;
+        stand.outbox.renew();
+        stand.ship(Mood::Stores, "", false).await;
+        assert_eq!((stored(), OPENED.get()), (vec!["first".to_owned()], 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_warning_goes_the_same_way() {
+        let mut stand = Stand::new();
+        stand.outbox.warn(&Dropped { records: 3, reason: "slow".to_owned() }, &Function::default());
+        stand.ship(Mood::Stores, "", false).await;
+        let lines = STORED.with_borrow(Clone::clone);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].contains(r#""LogsDropped":3"#), "{lines:?}");
     }
 
     #[tokio::test(start_paused = true)]

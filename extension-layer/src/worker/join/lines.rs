@@ -17,6 +17,8 @@ pub(super) struct Origin {
     pub(super) request_id: Option<String>,
     /// When it was logged, in milliseconds since 1970.
     pub(super) time_ms: Option<i64>,
+    /// Its number among all lines, see [`super::tail`].
+    pub(super) number: u64,
 }
 
 /// The lines that may be the beginning of a failure's text.

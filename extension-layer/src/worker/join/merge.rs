@@ -4,7 +4,7 @@
 //! best witness does not know comes from the next one.
 
 use trace_record::Record;
-use trace_record::failure::Witness;
+use trace_record::failure::{Kind, Witness};
 
 /// Adds what `other` saw to `into`.
 pub(super) fn merge(into: &mut Record, other: Record) {
@@ -12,6 +12,14 @@ pub(super) fn merge(into: &mut Record, other: Record) {
         if rank(&other) > rank(into) { (other, std::mem::take(into)) } else { (std::mem::take(into), other) };
     if best.error_type != rest.error_type && rest.witnesses.contains(&Witness::RuntimeApi) {
         best.raw_error_type = best.raw_error_type.or(rest.error_type.take());
+    }
+    let is_said = rest.error_type.as_deref() == Some("Runtime.OutOfMemory");
+    // The log only knows that the process ended.
+    if rest.kind == Some(Kind::Oom) && (is_said || matches!(best.kind, Some(Kind::Exit | Kind::Signal))) {
+        best.kind = rest.kind.take();
+    }
+    if is_said && best.error_type.as_deref() == Some("Runtime.ExitError") {
+        best.error_type = rest.error_type.take();
     }
     best.error_type = best.error_type.or(rest.error_type);
     if best.error_message.is_empty() {

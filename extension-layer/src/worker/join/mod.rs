@@ -2,8 +2,11 @@
 //!
 //! Witnesses of one failure (posted body, log line, capture datagram, the platform's events) meet by request id; what comes
 //! without one belongs to the invocation that its batch of telemetry tells of, or to the open one. A failure closes at the
-//! first of: body and the platform's end both seen; the runtime asks for the next event; another invocation begins;
-//! SHUTDOWN; [`CLOSE_AFTER_MS`]. A witness that comes later and tells of the same failure is not a second one.
+//! first of: the platform's end and somebody who says why both seen; the runtime asks for the next event; another invocation begins;
+//! SHUTDOWN; a time, which depends on who may still have something to say ([`Open::closes_at_ms`]).
+//!
+//! A witness that comes later and tells of the same failure is not a second one. What it knows and the record does not is written as a
+//! record that `amends` the first; if it knows nothing new, it is dropped.
 //!
 //! A text of several lines is a failure only when its last line is there, so until then no time runs: a runtime that writes
 //! no line ends leaves that line in its pipe until it writes again or ends.
@@ -11,24 +14,37 @@
 //! Everything here is a function of what was seen and the time that it is given.
 
 mod witness;
+mod batches;
 mod lines;
+mod tail;
 mod same;
 mod merge;
 
 use std::collections::VecDeque;
 
+use serde_json::{Map, Value};
 use trace_record::Record;
 use trace_record::failure::{Phase, Witness};
-use trace_record::normalize::telemetry::{self, What};
+use trace_record::normalize::telemetry::{Event, What};
 
 use crate::link::Message;
+use batches::{Batches, Taken};
 use lines::{Lines, Origin};
 use same::Features;
+use tail::Tail;
 use witness::End;
 pub(crate) use witness::{Function, Invocation, deadline_ms};
 
 /// How long an open failure waits for further witnesses, in milliseconds.
 pub(crate) const CLOSE_AFTER_MS: i64 = 300;
+
+/// How long one waits of which only the platform has told, in milliseconds: lines that were logged before are under way already, and the
+/// platform collects them for 25 ms.
+const LINES_AFTER_MS: i64 = 75;
+
+/// How long one waits of which only the handler's own hook has told, in milliseconds. The runtime posts it next, and a body of megabytes takes
+/// its time on a small part of a CPU; a panic that the handler caught is in no such hurry.
+const BODY_AFTER_MS: i64 = 3_000;
 
 /// How many closed failures are remembered, so that late witnesses are known. Older ones are forgotten first, and their
 /// late witnesses would make a record of their own.
@@ -40,12 +56,28 @@ const OPEN_MAX: usize = 16;
 /// How many invocations are remembered: telemetry may tell of the one before. What comes of an older one has no trace id.
 const INVOCATIONS_MAX: usize = 16;
 
+/// How many lines of the log a record has, unless `TRACE_AGENT_LOG_TAIL` says otherwise.
+pub(crate) const TAIL_LINES_DEFAULT: usize = 20;
+
 /// A failure that is complete.
 #[derive(Debug)]
 pub(crate) struct Closed {
     pub(crate) record: Record,
     /// The invocation that failed, as far as it is known.
     pub(crate) invocation: Option<Invocation>,
+    /// What it was given, as far as it was copied.
+    pub(crate) event: Option<Vec<u8>>,
+    /// Its number among the failures of this worker.
+    pub(crate) number: u64,
+    /// The number of the failure that this one amends.
+    pub(crate) amends: Option<u64>,
+}
+
+/// What the platform threw away before it came here.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Dropped {
+    pub(crate) records: u64,
+    pub(crate) reason: String,
 }
 
 /// A failure that may have further witnesses.
@@ -56,22 +88,81 @@ struct Open {
     since_ms: i64,
     body_seen: bool,
     end_seen: bool,
+    /// The number of the first line of the log that is the failure's own.
+    first_line: Option<u64>,
+    /// The number of the closed failure that it amends.
+    amends: Option<u64>,
+}
+
+impl Open {
+    /// True if nobody will have more to say: the platform has told of the end, and somebody why it came.
+    fn is_complete(&self) -> bool {
+        self.end_seen && !Features::of(&self.record).is_platforms()
+    }
+
+    fn closes_at_ms(&self) -> i64 {
+        let is_only = |witness| self.record.witnesses.iter().all(|seen| *seen == witness);
+        let wait_ms = if is_only(Witness::Platform) {
+            LINES_AFTER_MS
+        } else if is_only(Witness::Capture) {
+            BODY_AFTER_MS
+        } else {
+            CLOSE_AFTER_MS
+        };
+        self.since_ms + wait_ms
+    }
+}
+
+/// A failure whose record is written.
+struct Gone {
+    features: Features,
+    number: u64,
 }
 
 /// What is known of failures that are not complete.
-#[derive(Default)]
 pub(crate) struct Join {
     pub(crate) function: Function,
     /// The last one is the one that runs now.
     invocations: VecDeque<Invocation>,
+    /// What invocations were given, by their request ids.
+    events: VecDeque<(String, Vec<u8>)>,
+    /// What the platform reports of invocations, by their request ids.
+    reports: VecDeque<(Option<String>, Map<String, Value>)>,
     open: VecDeque<Open>,
-    closed: VecDeque<Features>,
+    closed: VecDeque<Gone>,
+    numbers: u64,
+    batches: Batches,
     lines: Lines,
+    tail: Tail,
+    tail_lines: usize,
     lost: Vec<(String, u64)>,
+    dropped: Vec<Dropped>,
+    was_restored: bool,
     seen_up_to: u64,
 }
 
 impl Join {
+    /// Nothing is known yet. Records get `tail_lines` lines of their request's log.
+    pub(crate) fn new(tail_lines: usize) -> Self {
+        Self {
+            function: Function::default(),
+            invocations: VecDeque::new(),
+            events: VecDeque::new(),
+            reports: VecDeque::new(),
+            open: VecDeque::new(),
+            closed: VecDeque::new(),
+            numbers: 0,
+            batches: Batches::default(),
+            lines: Lines::default(),
+            tail: Tail::default(),
+            tail_lines,
+            lost: Vec::new(),
+            dropped: Vec::new(),
+            was_restored: false,
+            seen_up_to: 0,
+        }
+    }
+
     /// Takes one message, with the number of its frame and the time at which it came, and gives the failures that it
     /// completed.
     pub(crate) fn see(&mut self, message: Message, sequence: u64, now_ms: i64) -> Vec<Closed> {
@@ -79,29 +170,35 @@ impl Join {
         let mut closed = self.close_old(now_ms);
         match message {
             Message::Registered(raw) => self.function = witness::function(&raw),
-            Message::Invoke(raw) => closed.extend(self.invoked(&raw)),
-            Message::Posted(posted) => self.add(witness::posted(&posted), sequence, now_ms),
+            Message::Invoke { is_first, raw } => closed.extend(self.invoked(&raw, is_first)),
+            Message::Event { request_id, head } => push_bounded(&mut self.events, (request_id, head)),
+            Message::Posted(posted) => self.add(witness::posted(&posted), sequence, now_ms, None),
             Message::Capture { request_id, datagram } => match witness::captured(&datagram) {
                 Some(mut record) => {
                     record.request_id = record.request_id.or(request_id);
-                    self.add(record, sequence, now_ms);
+                    self.add(record, sequence, now_ms, None);
                 }
                 None => self.lost("datagrams that were no reports", 1),
             },
             Message::Telemetry(batch) => self.telemetry(&batch, sequence, now_ms),
-            Message::RuntimeNext | Message::Flush => closed.extend(self.close_all()),
+            Message::RuntimeNext => closed.extend(self.close_all()),
+            Message::Flush => {
+                let rest = self.batches.finish();
+                self.events(&rest, sequence, now_ms);
+                closed.extend(self.close_all());
+            }
             Message::Shutdown { is_open, raw } => {
                 let open = self.invocations.back().filter(|_| is_open);
                 let failure = open.and_then(|open| witness::shutdown(&raw, open));
                 if let Some(record) = failure {
                     self.finish_lines();
-                    self.add(record, sequence, now_ms);
+                    self.add(record, sequence, now_ms, None);
                 }
                 closed.extend(self.close_all());
             }
             Message::Lost { what, count } => self.lost(&what, count),
         }
-        closed.extend(self.close_where(|open| open.body_seen && open.end_seen));
+        closed.extend(self.close_where(Open::is_complete));
         while self.open.len() > OPEN_MAX {
             closed.extend(self.open.pop_front().map(|open| self.close(open)));
         }
@@ -110,7 +207,7 @@ impl Join {
 
     /// Closes the failures that have waited long enough.
     pub(crate) fn close_old(&mut self, now_ms: i64) -> Vec<Closed> {
-        self.close_where(|open| open.since_ms + CLOSE_AFTER_MS <= now_ms)
+        self.close_where(|open| open.closes_at_ms() <= now_ms)
     }
 
     /// Closes every failure: there will be no further witness.
@@ -121,7 +218,7 @@ impl Join {
 
     /// When the oldest open failure closes by itself.
     pub(crate) fn closes_at_ms(&self) -> Option<i64> {
-        self.open.iter().map(|open| open.since_ms + CLOSE_AFTER_MS).min()
+        self.open.iter().map(Open::closes_at_ms).min()
     }
 
     /// The number up to which every failure has been closed.
@@ -137,48 +234,91 @@ impl Join {
         std::mem::take(&mut self.lost)
     }
 
+    /// What the platform dropped since the last time.
+    pub(crate) fn take_dropped(&mut self) -> Vec<Dropped> {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// True if the environment came out of a snapshot since the last time: connections and credentials are those of another one.
+    pub(crate) fn take_restored(&mut self) -> bool {
+        std::mem::take(&mut self.was_restored)
+    }
+
     /// Another invocation begins. What its own runtime was quick enough to post stays open.
-    fn invoked(&mut self, raw: &[u8]) -> Vec<Closed> {
-        let Some(next) = witness::invocation(raw) else { return self.close_all() };
+    fn invoked(&mut self, raw: &[u8], is_first: bool) -> Vec<Closed> {
+        let Some(next) = witness::invocation(raw, is_first) else { return self.close_all() };
         self.finish_lines();
         let request_id = Some(next.request_id.as_str());
         let closed = self.close_where(|open| open.record.request_id.as_deref() != request_id);
         // A request that begins again is another attempt; what failed in the last one may fail in this one. One that is new may have failed
         // and closed before its event came here: the runtime does not wait for us.
         if self.invocations.iter().any(|earlier| Some(earlier.request_id.as_str()) == request_id) {
-            self.closed.retain(|closed| closed.request_id() != request_id);
+            self.closed.retain(|closed| closed.features.request_id() != request_id);
         }
-        self.invocations.push_back(next);
-        if self.invocations.len() > INVOCATIONS_MAX {
-            self.invocations.pop_front();
-        }
+        push_bounded(&mut self.invocations, next);
         closed
     }
 
     fn telemetry(&mut self, batch: &[u8], sequence: u64, now_ms: i64) {
-        let Some(events) = telemetry::events(batch) else {
-            self.lost("telemetry batches that are no JSON", 1);
-            return;
-        };
+        match self.batches.take(batch) {
+            Taken::Events(events) => self.events(&events, sequence, now_ms),
+            Taken::Nothing => {}
+            Taken::Unreadable => self.lost("telemetry batches that are no JSON", 1),
+        }
+    }
+
+    fn events(&mut self, events: &[Event], sequence: u64, now_ms: i64) {
         let mut running = None;
         for (at, event) in events.iter().enumerate() {
             match &event.what {
                 What::Function(text) => {
                     let request_id = running.clone().or_else(|| lines::next_end(&events[at..]));
-                    let origin = Origin { sequence, now_ms, request_id, time_ms: event.time_ms };
-                    self.lines.take(text, &origin).into_iter().for_each(|told| self.told(told));
+                    self.logged(text, request_id, event.time_ms, sequence, now_ms);
                 }
                 What::Platform { name, record } => {
                     running = witness::start(name, record).map(str::to_owned).or(running);
-                    if let Some(count) = witness::dropped(name, record) {
-                        self.lost("log records that the platform dropped", count);
-                    }
-                    if let Some(end) = witness::end(name, record, event.time_ms) {
-                        self.ended(end, sequence, now_ms);
-                    }
+                    self.platform(name, record, event.time_ms, sequence, now_ms);
                 }
                 What::Extension(_) => {}
             }
+        }
+    }
+
+    fn logged(
+        &mut self,
+        text: &str,
+        request_id: Option<String>,
+        time_ms: Option<i64>,
+        sequence: u64,
+        now_ms: i64,
+    ) {
+        let open = self.invocations.back().map(|invocation| invocation.request_id.as_str());
+        let number = self.tail.push(text, request_id.as_deref().or(open));
+        let origin = Origin { sequence, now_ms, request_id, time_ms, number };
+        self.lines.take(text, &origin).into_iter().for_each(|told| self.told(told));
+    }
+
+    fn platform(
+        &mut self,
+        name: &str,
+        record: &Map<String, Value>,
+        time_ms: Option<i64>,
+        sequence: u64,
+        now_ms: i64,
+    ) {
+        if let Some((count, reason)) = witness::dropped(name, record) {
+            self.lost("log records that the platform dropped", count);
+            self.dropped.push(Dropped { records: count, reason });
+        }
+        self.was_restored |= name == "platform.restoreStart";
+        if let Some((request_id, report)) = witness::measured(name, record) {
+            push_bounded(&mut self.reports, (request_id, report));
+        }
+        if let Some(failure) = witness::extension(name, record, time_ms) {
+            self.add(failure, sequence, now_ms, None);
+        }
+        if let Some(end) = witness::end(name, record, time_ms) {
+            self.ended(end, sequence, now_ms);
         }
     }
 
@@ -189,7 +329,7 @@ impl Join {
     }
 
     fn told(&mut self, (record, origin): (Record, Origin)) {
-        self.add(record, origin.sequence, origin.now_ms);
+        self.add(record, origin.sequence, origin.now_ms, Some(origin.number));
     }
 
     fn ended(&mut self, end: End, sequence: u64, now_ms: i64) {
@@ -204,12 +344,12 @@ impl Join {
             }
         }
         if let Some(record) = end.failure {
-            self.add(record, sequence, now_ms);
+            self.add(record, sequence, now_ms, None);
         }
     }
 
-    /// Adds what one witness saw: to the failure that it tells of, or as a new one.
-    fn add(&mut self, mut record: Record, sequence: u64, now_ms: i64) {
+    /// Adds what one witness saw: to the failure that it tells of, or as a new one, or as an amendment of one whose record is written.
+    fn add(&mut self, mut record: Record, sequence: u64, now_ms: i64, first_line: Option<u64>) {
         if record.request_id.is_none() && !matches!(record.phase, Some(Phase::Init | Phase::Restore)) {
             record.request_id = self.invocations.back().map(|invocation| invocation.request_id.clone());
         }
@@ -218,10 +358,29 @@ impl Join {
         if let Some(open) = self.find_open(&features).and_then(|index| self.open.get_mut(index)) {
             merge::merge(&mut open.record, record);
             open.body_seen |= body_seen;
-        } else if !self.closed.iter().any(|closed| closed.is_told_again_by(&features)) {
-            let end_seen = features.is_platforms();
-            self.open.push_back(Open { record, sequence, since_ms: now_ms, body_seen, end_seen });
+            open.first_line = open.first_line.or(first_line);
+            return;
         }
+        let mut amends = None;
+        if let Some(gone) = self.closed.iter_mut().find(|gone| gone.features.is_told_again_by(&features)) {
+            if !gone.features.is_amended_by(&features) {
+                return;
+            }
+            amends = Some(gone.number);
+            gone.features.lend_words(&mut record);
+            // What it knows now, the next late witness need not tell again.
+            gone.features.amend(&features);
+        }
+        let end_seen = features.is_platforms() || amends.is_some();
+        self.open.push_back(Open {
+            record,
+            sequence,
+            since_ms: now_ms,
+            body_seen,
+            end_seen,
+            first_line,
+            amends,
+        });
     }
 
     /// The open failure that `features` is another account of. The platform means the failure that ended the request: one
@@ -232,7 +391,7 @@ impl Join {
         if !features.is_platforms() {
             return same.next().map(|(index, _)| index);
         }
-        if self.closed.iter().any(|closed| closed.has_ended_it() && closed.is_same(features)) {
+        if self.closed.iter().any(|gone| gone.features.has_ended_it() && gone.features.is_same(features)) {
             return None;
         }
         same.max_by_key(|(index, open)| (open.body_seen, *index)).map(|(index, _)| index)
@@ -251,14 +410,28 @@ impl Join {
             let so_far = record.truncated.entry(format!("lost {what}")).or_default();
             *so_far = so_far.saturating_add(count);
         }
-        self.closed.push_back(Features::of(&record));
+        self.numbers += 1;
+        let features = Features::of(&record);
+        // An amendment is known by what it amends.
+        if open.amends.is_none() {
+            self.closed.push_back(Gone { features, number: self.numbers });
+        }
         if self.closed.len() > CLOSED_MAX {
             self.closed.pop_front();
         }
-        let of_record =
-            |invocation: &&Invocation| record.request_id.as_deref() == Some(&*invocation.request_id);
-        let invocation = self.invocations.iter().rev().find(of_record).cloned();
-        Closed { record, invocation }
+        let request_id = record.request_id.as_deref();
+        record.log_tail = self.tail.of(request_id, open.first_line, self.tail_lines);
+        let reports = self.reports.iter().filter(|(of, _)| of.as_deref() == request_id || of.is_none());
+        let report: Map<String, Value> = reports.flat_map(|(_, report)| report.clone()).collect();
+        record.report = Some(report).filter(|report| !report.is_empty());
+        let is_own = |of: &str| request_id == Some(of);
+        Closed {
+            invocation: self.invocations.iter().rev().find(|known| is_own(&known.request_id)).cloned(),
+            event: self.events.iter().rev().find(|(of, _)| is_own(of)).map(|(_, head)| head.clone()),
+            number: self.numbers,
+            amends: open.amends,
+            record,
+        }
     }
 
     /// Counts something that cannot be in a record of its own. Every caller has words of its own, so the list is short.
@@ -267,6 +440,14 @@ impl Join {
             Some((_, so_far)) => *so_far = so_far.saturating_add(count),
             None => self.lost.push((what.to_owned(), count)),
         }
+    }
+}
+
+/// Remembers one thing more of an invocation, and forgets the oldest.
+fn push_bounded<T>(things: &mut VecDeque<T>, thing: T) {
+    things.push_back(thing);
+    if things.len() > INVOCATIONS_MAX {
+        things.pop_front();
     }
 }
 
@@ -292,7 +473,7 @@ mod tests {
     const REPORT: &str = r#"{"time":"2026-11-23T07:27:52.491Z","type":"platform.report","record":{"requestId":"r1","status":"error","metrics":{"durationMs":9.5}}}"#;
 
     fn join() -> Join {
-        let mut join = Join::default();
+        let mut join = Join::new(TAIL_LINES_DEFAULT);
         let registered = br#"{"functionName":"f","functionVersion":"$LATEST","handler":"app.handler"}"#;
         join.see(Message::Registered(registered.to_vec()), 0, 0);
         join.see(invoke("r1"), 0, 0);
@@ -300,7 +481,7 @@ mod tests {
     }
 
     fn invoke(request_id: &str) -> Message {
-        Message::Invoke(INVOKE.replace("r1", request_id).into_bytes())
+        Message::Invoke { is_first: false, raw: INVOKE.replace("r1", request_id).into_bytes() }
     }
 
     fn post(call: &str, body: &str) -> Message {
@@ -321,6 +502,15 @@ mod tests {
     fn shutdown(reason: &str) -> Message {
         let raw = format!(r#"{{"eventType":"SHUTDOWN","shutdownReason":"{reason}"}}"#).into_bytes();
         Message::Shutdown { is_open: true, raw }
+    }
+
+    /// Everything that comes of these messages, the open failures last.
+    fn all(mut join: Join, messages: impl IntoIterator<Item = (Message, i64)>) -> Vec<Closed> {
+        let told = (1..).zip(messages);
+        let mut closed: Vec<Closed> =
+            told.flat_map(|(sequence, (message, now_ms))| join.see(message, sequence, now_ms)).collect();
+        closed.extend(join.close_all());
+        closed
     }
 
     fn kinds(closed: &[Closed]) -> Vec<Option<Kind>> {
@@ -348,9 +538,7 @@ mod tests {
         let mut with = join();
         with.see(posted(), 1, 0);
         let body = with.close_all().remove(0).record;
-        let mut without = join();
-        without.see(telemetry(&[LINE, DONE, REPORT]), 1, 0);
-        let log = without.close_all();
+        let log = all(join(), [(telemetry(&[LINE, DONE, REPORT]), 0)]);
         assert_eq!(log.len(), 1);
         assert_eq!(log[0].record.stack_trace, body.stack_trace);
         assert_eq!(
@@ -363,37 +551,29 @@ mod tests {
 
     #[test]
     fn a_failure_that_was_only_logged_is_handled() {
-        let mut join = join();
-        join.see(telemetry(&[LINE, SUCCESS]), 1, 0);
-        assert_eq!(join.close_all()[0].record.handled, Some(true));
+        assert_eq!(handled(&all(join(), [(telemetry(&[LINE, SUCCESS]), 0)])), [("I failed!", Some(true))]);
     }
 
     #[test]
     fn what_was_logged_before_the_failure_that_was_posted_is_handled() {
-        let mut join = join();
-        join.see(telemetry(&[&LINE.replace("I failed!", "at first")]), 1, 0);
-        join.see(posted(), 2, 0);
-        let mut closed = join.see(telemetry(&[DONE]), 3, 0);
-        closed.extend(join.close_all());
-        assert_eq!(handled(&closed), [("I failed!", Some(false)), ("at first", Some(true))]);
+        let before = telemetry(&[&LINE.replace("I failed!", "at first")]);
+        let closed = all(join(), [(before, 0), (posted(), 0), (telemetry(&[DONE]), 0)]);
+        assert_eq!(handled(&closed), [("at first", Some(true)), ("I failed!", Some(false))]);
     }
 
     #[test]
     fn the_platforms_word_of_a_failure_that_is_complete_is_no_other_failures() {
-        let mut join = join();
-        join.see(posted(), 1, 0);
-        assert_eq!(join.see(Message::RuntimeNext, 2, 1).len(), 1);
-        join.see(telemetry(&[&LINE.replace("I failed!", "at first"), DONE]), 3, 2);
-        let closed = join.close_all();
-        assert_eq!(handled(&closed), [("at first", Some(true))]);
-        assert_eq!(closed[0].record.witnesses, [Witness::Log]);
+        let late = telemetry(&[&LINE.replace("I failed!", "at first"), DONE]);
+        let closed = all(join(), [(posted(), 0), (Message::RuntimeNext, 1), (late, 2)]);
+        assert_eq!(handled(&closed), [("I failed!", Some(false)), ("at first", Some(true))]);
+        assert_eq!(closed[1].record.witnesses, [Witness::Log]);
     }
 
     #[test]
     fn without_the_body_the_failure_that_was_logged_last_ended_the_request() {
-        let mut join = join();
-        join.see(telemetry(&[&LINE.replace("I failed!", "at first"), LINE, DONE]), 1, 0);
-        assert_eq!(handled(&join.close_all()), [("at first", Some(true)), ("I failed!", Some(false))]);
+        let batch = telemetry(&[&LINE.replace("I failed!", "at first"), LINE, DONE]);
+        let closed = all(join(), [(batch, 0)]);
+        assert_eq!(handled(&closed), [("at first", Some(true)), ("I failed!", Some(false))]);
     }
 
     fn handled(closed: &[Closed]) -> Vec<(&str, Option<bool>)> {
@@ -417,8 +597,7 @@ mod tests {
         assert_eq!((join.settled(), join.closes_at_ms()), (Some(6), None));
         assert!(join.close_old(60_000).is_empty());
         join.see(line("ValueError: no"), 8, 60_000);
-        join.see(telemetry(&[SUCCESS]), 9, 60_001);
-        assert_eq!(handled(&join.close_old(60_001)), [("no", Some(true))]);
+        assert_eq!(handled(&join.see(telemetry(&[SUCCESS]), 9, 60_001)), [("no", Some(true))]);
         assert_eq!(join.settled(), Some(9));
     }
 
@@ -458,10 +637,7 @@ mod tests {
 
     #[test]
     fn a_timeout_is_not_swallowed_by_what_was_logged_before() {
-        let mut join = join();
-        join.see(telemetry(&[LINE]), 1, 0);
-        join.see(telemetry(&[TIMEOUT]), 2, 100);
-        let closed = join.close_all();
+        let closed = all(join(), [(telemetry(&[LINE]), 0), (telemetry(&[TIMEOUT]), 100)]);
         assert_eq!(kinds(&closed), [None, Some(Kind::Timeout)]);
         assert_eq!((closed[0].record.handled, closed[1].record.handled), (Some(true), Some(false)));
     }
@@ -470,9 +646,7 @@ mod tests {
     fn an_exit_belongs_to_what_was_logged_last_but_not_to_what_closed_long_ago() {
         let mut join = join();
         join.see(telemetry(&[LINE]), 1, 0);
-        let closed = join.see(telemetry(&[EXIT]), 2, 100);
-        assert!(closed.is_empty());
-        assert_eq!(kinds(&join.close_all()), [Some(Kind::Exit)]);
+        assert_eq!(kinds(&join.see(telemetry(&[EXIT]), 2, 100)), [Some(Kind::Exit)]);
         let mut later = self::join();
         later.see(telemetry(&[LINE]), 1, 0);
         assert_eq!(kinds(&later.see(telemetry(&[EXIT]), 2, 5_000)), [None]);
@@ -499,8 +673,7 @@ mod tests {
         assert!(join.see(telemetry(&[LINE]), 5, 60_010).is_empty());
         assert_eq!(join.see(Message::RuntimeNext, 6, 60_020).len(), 1);
         join.see(invoke("r1"), 7, 120_000);
-        join.see(telemetry(&[LINE, DONE]), 8, 120_000);
-        assert_eq!(join.close_all().len(), 1, "without the body too");
+        assert_eq!(join.see(telemetry(&[LINE, DONE]), 8, 120_000).len(), 1, "without the body too");
     }
 
     #[test]
@@ -520,8 +693,8 @@ mod tests {
         join.see(invoke("r2"), 1, 10);
         let start = r#"{"type":"platform.start","record":{"requestId":"r2"}}"#;
         let second = LINE.replace("I failed!", "second");
-        join.see(telemetry(&[LINE, DONE, REPORT, start, &second]), 2, 20);
-        let closed = join.close_all();
+        let mut closed = join.see(telemetry(&[LINE, DONE, REPORT, start, &second]), 2, 20);
+        closed.extend(join.close_all());
         let ids: Vec<_> = closed.iter().map(|closed| closed.record.request_id.as_deref()).collect();
         assert_eq!(ids, [Some("r1"), Some("r2")]);
         assert_eq!(closed[0].invocation.as_ref().unwrap().request_id, "r1");
@@ -570,7 +743,7 @@ mod tests {
 
     #[test]
     fn an_init_failure_is_one_record_whoever_saw_it() {
-        let mut join = Join::default();
+        let mut join = Join::new(TAIL_LINES_DEFAULT);
         let body = r#"{"errorMessage":"Unable to import module 'app'","errorType":"Runtime.ImportModuleError","requestId":"","stackTrace":[]}"#;
         join.see(post("init/error", body), 1, 0);
         let report = r#"{"type":"platform.initReport","record":{"initializationType":"on-demand","phase":"init","status":"error","errorType":"Runtime.ImportModuleError","metrics":{"durationMs":1}}}"#;
@@ -579,7 +752,7 @@ mod tests {
         assert_eq!(closed[0].record.phase, Some(Phase::Init));
         assert_eq!(join.settled(), Some(2));
         // Without the proxy, the platform is the only witness.
-        let mut alone = Join::default();
+        let mut alone = Join::new(TAIL_LINES_DEFAULT);
         alone.see(telemetry(&[report]), 1, 0);
         assert_eq!(alone.close_all()[0].record.error_type.as_deref(), Some("Runtime.ImportModuleError"));
     }
@@ -590,6 +763,96 @@ mod tests {
         join.see(post("restore/error", BODY), 1, 0);
         let record = join.close_all().remove(0).record;
         assert_eq!((record.phase, record.request_id), (Some(Phase::Restore), None));
+    }
+
+    #[test]
+    fn a_late_witness_amends_the_record_if_it_knows_more() {
+        let exit = |used: u64| {
+            REPORT
+                .replace(r#""durationMs":9.5"#, &format!(r#""memorySizeMB":128,"maxMemoryUsedMB":{used}"#))
+                .replace(r#""status":"error""#, r#""status":"error","errorType":"Runtime.ExitError""#)
+        };
+        let alone = |late: &str| {
+            all(join(), [(telemetry(&[EXIT]), 0), (Message::RuntimeNext, 1), (telemetry(&[late]), 2)])
+        };
+        let closed = alone(LINE);
+        assert_eq!((closed[0].amends, closed[1].amends), (None, Some(closed[0].number)));
+        assert_eq!(closed[1].record.stack_trace.len(), 1);
+        let closed = alone(&exit(128));
+        assert_eq!(kinds(&closed), [Some(Kind::Exit), Some(Kind::Oom)]);
+        assert_eq!(closed[1].amends, Some(closed[0].number));
+        assert_eq!(alone(&exit(70)).len(), 1, "nothing new");
+        let twice = [
+            (telemetry(&[EXIT]), 0),
+            (Message::RuntimeNext, 1),
+            (telemetry(&[LINE]), 2),
+            (telemetry(&[LINE, REPORT]), 3),
+        ];
+        assert_eq!(all(join(), twice).len(), 2, "and once");
+    }
+
+    #[test]
+    fn memory_that_ran_out_is_one_failure_whoever_says_it() {
+        let told = EXIT.replace("Runtime.ExitError", "Runtime.OutOfMemory");
+        let line = r#"{"type":"function","record":"RequestId: r1 Error: Runtime exited with error: signal: killed\nRuntime.ExitError\n"}"#;
+        let measured = REPORT
+            .replace(r#""durationMs":9.5"#, r#""memorySizeMB":128,"maxMemoryUsedMB":128"#)
+            .replace(r#""status":"error""#, r#""status":"error","errorType":"Runtime.ExitError""#);
+        for (events, error_type) in [
+            (vec![line, &*told], "Runtime.OutOfMemory"),
+            (vec![line, EXIT], "Runtime.ExitError"),
+            (vec![EXIT, &*measured], "Runtime.ExitError"),
+            (vec![line, &*told, &*measured], "Runtime.OutOfMemory"),
+        ] {
+            let closed = all(join(), [(telemetry(&events), 0)]);
+            assert_eq!(kinds(&closed), [Some(Kind::Oom)], "{events:?}");
+            assert_eq!(closed[0].record.error_type.as_deref(), Some(error_type), "{events:?}");
+        }
+        let unknown = measured.replace("Runtime.ExitError", "Runtime.Unknown");
+        let closed = all(join(), [(posted(), 0), (telemetry(&[&unknown]), 1)]);
+        assert_eq!(kinds(&closed), [None], "an exception beside full memory");
+    }
+
+    #[test]
+    fn a_record_has_the_tail_of_its_log_and_what_the_platform_measured() {
+        let line = |text: &str| format!(r#"{{"type":"function","record":"{text}\n"}}"#);
+        let init = r#"{"type":"platform.initReport","record":{"initializationType":"on-demand","phase":"init","status":"success","metrics":{"durationMs":125.33}}}"#;
+        let closed = all(
+            join(),
+            [
+                (telemetry(&[init, &line("one"), &line("two")]), 0),
+                (telemetry(&[LINE, DONE, &line("after")]), 1),
+            ],
+        );
+        assert_eq!(closed[0].record.log_tail, ["one", "two"]);
+        let report = closed[0].record.report.as_ref().unwrap();
+        assert_eq!(
+            Value::from(report.clone()),
+            serde_json::json!({"durationMs": 9.5, "initializationType": "on-demand"})
+        );
+        let timeout = all(join(), [(telemetry(&[&line("slow"), TIMEOUT]), 0)]);
+        assert_eq!(timeout[0].record.log_tail, ["slow"]);
+    }
+
+    #[test]
+    fn another_extension_that_fails_is_a_failure_of_its_own_kind() {
+        let crash = EXIT.replace("Runtime.ExitError", "Extension.Crash");
+        assert_eq!(kinds(&all(join(), [(telemetry(&[&crash]), 0)])), [Some(Kind::Extension)]);
+        let launch = r#"{"type":"platform.extension","record":{"name":"other","state":"LaunchError","events":[],"errorType":"PermissionDenied"}}"#;
+        let closed = all(join(), [(telemetry(&[launch]), 0)]);
+        assert_eq!(closed[0].record.error_message, "the extension other failed");
+        let ready =
+            r#"{"type":"platform.extension","record":{"name":"other","state":"Ready","events":["INVOKE"]}}"#;
+        assert!(all(join(), [(telemetry(&[ready]), 0)]).is_empty());
+    }
+
+    #[test]
+    fn only_the_hook_told_and_the_body_takes_its_time() {
+        let panic = Message::Capture { request_id: None, datagram: b"TCAP\xff\xff\xff\xff".to_vec() };
+        let mut join = join();
+        join.see(panic, 1, 0);
+        assert!(join.close_old(2_900).is_empty());
+        assert_eq!(join.see(posted(), 2, 2_900).len() + join.see(Message::RuntimeNext, 3, 2_901).len(), 1);
     }
 
     #[test]

@@ -26,12 +26,16 @@ pub(super) struct Features {
     error_type: Option<String>,
     message_bytes: usize,
     message_end: Vec<u8>,
+    has_stack: bool,
+    /// True if somebody said why it happened.
+    is_explained: bool,
     witnesses: Vec<Witness>,
 }
 
 impl Features {
     pub(super) fn of(record: &Record) -> Self {
         let message = record.error_message.as_bytes();
+        let is_explained = record.witnesses.iter().any(|witness| *witness != Witness::Platform);
         Self {
             request_id: record.request_id.clone(),
             is_init: record.phase == Some(Phase::Init),
@@ -39,7 +43,32 @@ impl Features {
             error_type: record.error_type.clone(),
             message_bytes: message.len(),
             message_end: message[message.len().saturating_sub(MESSAGE_BYTES_MAX)..].to_vec(),
+            has_stack: !record.stack_trace.is_empty(),
+            is_explained,
             witnesses: record.witnesses.clone(),
+        }
+    }
+
+    /// True if `late`, which tells of this failure too, knows what its record does not: calls, words, or that the memory ran out.
+    pub(super) fn is_amended_by(&self, late: &Features) -> bool {
+        late.has_stack && !self.has_stack
+            || late.is_explained && !self.is_explained && late.error_type.is_some()
+            || late.kind == Some(Kind::Oom) && matches!(self.kind, Some(Kind::Exit | Kind::Signal))
+    }
+
+    /// Takes note of what `late` told.
+    pub(super) fn amend(&mut self, late: &Features) {
+        self.has_stack |= late.has_stack;
+        self.is_explained |= late.is_explained;
+        if late.kind == Some(Kind::Oom) {
+            self.kind.clone_from(&late.kind);
+        }
+    }
+
+    /// The words of the failure, as far as they are known here, for a `late` witness that has none.
+    pub(super) fn lend_words(&self, late: &mut Record) {
+        if late.error_message.is_empty() && self.message_bytes == self.message_end.len() {
+            late.error_message = String::from_utf8_lossy(&self.message_end).into_owned();
         }
     }
 

@@ -6,7 +6,7 @@ use trace_record::Record;
 use trace_record::complete::rfc3339;
 use trace_record::failure::{Kind, Phase, Witness};
 use trace_record::normalize::lines::Block;
-use trace_record::normalize::{self, RAW_BYTES_MAX, platform};
+use trace_record::normalize::{self, RAW_BYTES_MAX, platform, telemetry};
 use trace_record::text;
 
 use crate::link::Posted;
@@ -27,6 +27,8 @@ pub(crate) struct Invocation {
     pub(crate) request_id: String,
     pub(crate) deadline_ms: Option<i64>,
     pub(crate) trace_id: Option<String>,
+    /// True if it was the first of its environment. `None` if nobody counted.
+    pub(crate) is_first: Option<bool>,
 }
 
 /// Lambda's answer to the registration.
@@ -36,13 +38,14 @@ pub(super) fn function(raw: &[u8]) -> Function {
 }
 
 /// An INVOKE event. `None` if it names no invocation.
-pub(super) fn invocation(raw: &[u8]) -> Option<Invocation> {
+pub(super) fn invocation(raw: &[u8], is_first: bool) -> Option<Invocation> {
     let object = object(raw);
     let trace = object.get("tracing").and_then(Value::as_object);
     Some(Invocation {
         request_id: string(&object, "requestId")?,
         deadline_ms: object.get("deadlineMs").and_then(Value::as_i64),
         trace_id: trace.and_then(|trace| string(trace, "value")),
+        is_first: Some(is_first),
     })
 }
 
@@ -87,6 +90,10 @@ pub(super) fn captured(datagram: &[u8]) -> Option<Record> {
 pub(super) fn logged<P>(block: &Block<P>, time_ms: Option<i64>) -> Option<Record> {
     let mut record = block.read()?;
     record.witnesses = vec![Witness::Log];
+    // Nobody but Lambda sends the signal, and for a timeout it has other words.
+    if record.exit.as_ref().is_some_and(|exit| exit.signal.as_deref() == Some("SIGKILL")) {
+        record.kind = Some(Kind::Oom);
+    }
     record.timestamp = record.timestamp.or(time_ms.map(rfc3339));
     Some(record)
 }
@@ -112,7 +119,12 @@ pub(super) fn end(name: &str, event: &Map<String, Value>, time_ms: Option<i64>) 
     let failure = matches!(status.as_str(), "error" | "failure" | "timeout").then(|| {
         let error_type = string(event, "errorType");
         let message = message(&status, event);
-        let record = platform::told(error_type.as_deref(), &message).unwrap_or_default();
+        let mut record = platform::told(error_type.as_deref(), &message).unwrap_or_default();
+        if error_type.as_deref().is_some_and(|name| name.starts_with("Extension.")) {
+            record.kind = Some(Kind::Extension);
+        } else if record.kind == Some(Kind::Exit) && has_used_all_memory(event) {
+            record.kind = Some(Kind::Oom);
+        }
         Record {
             error_type: record.error_type.clone().or(error_type),
             witnesses: vec![Witness::Platform],
@@ -126,14 +138,66 @@ pub(super) fn end(name: &str, event: &Map<String, Value>, time_ms: Option<i64>) 
     Some(End { request_id, phase, failure })
 }
 
+/// Another extension's failure, which is no end of anything.
+pub(super) fn extension(name: &str, event: &Map<String, Value>, time_ms: Option<i64>) -> Option<Record> {
+    let failure = (name == "platform.extension").then(|| telemetry::failure(name, event)).flatten()?;
+    let message = string(event, "name").map(|name| format!("the extension {name} failed"));
+    Some(Record {
+        error_message: message.unwrap_or_default(),
+        phase: Some(Phase::Init),
+        timestamp: time_ms.map(rfc3339),
+        ..failure
+    })
+}
+
+/// What the platform measured of an invocation: the request id, if it has one, and the members of a record's `report`.
+pub(super) fn measured(
+    name: &str,
+    event: &Map<String, Value>,
+) -> Option<(Option<String>, Map<String, Value>)> {
+    if !matches!(
+        name,
+        "platform.runtimeDone" | "platform.report" | "platform.initReport" | "platform.restoreReport"
+    ) {
+        return None;
+    }
+    let is_init = name == "platform.initReport";
+    let metrics = event.get("metrics").and_then(Value::as_object).into_iter().flatten();
+    // An initialization's duration is not the invocation's.
+    let known = metrics.filter(|(name, _)| !is_init && REPORTED.contains(&name.as_str()));
+    let mut report: Map<String, Value> = known.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if let Some(kind) = event.get("initializationType").filter(|kind| kind.is_string()) {
+        report.insert("initializationType".to_owned(), kind.clone());
+    }
+    Some((string(event, "requestId"), report))
+}
+
+/// What is kept of the platform's metrics.
+const REPORTED: [&str; 6] = [
+    "durationMs",
+    "billedDurationMs",
+    "initDurationMs",
+    "restoreDurationMs",
+    "memorySizeMB",
+    "maxMemoryUsedMB",
+];
+
+fn has_used_all_memory(event: &Map<String, Value>) -> bool {
+    let metric = |name: &str| event.get("metrics")?.get(name)?.as_f64();
+    metric("maxMemoryUsedMB").zip(metric("memorySizeMB")).is_some_and(|(used, size)| used >= size)
+}
+
 /// The invocation that a platform event begins.
 pub(super) fn start<'a>(name: &str, event: &'a Map<String, Value>) -> Option<&'a str> {
     (name == "platform.start").then(|| event.get("requestId")?.as_str()).flatten()
 }
 
-/// How many log records the platform dropped before they came here.
-pub(super) fn dropped(name: &str, event: &Map<String, Value>) -> Option<u64> {
-    (name == "platform.logsDropped").then(|| event.get("droppedRecords").and_then(Value::as_u64).unwrap_or(1))
+/// How many log records the platform dropped before they came here, and why.
+pub(super) fn dropped(name: &str, event: &Map<String, Value>) -> Option<(u64, String)> {
+    (name == "platform.logsDropped").then(|| {
+        let count = event.get("droppedRecords").and_then(Value::as_u64).unwrap_or(1);
+        (count, string(event, "reason").unwrap_or_default())
+    })
 }
 
 /// The SHUTDOWN event: only its reason says that `invocation`, which was open, came to nothing.
