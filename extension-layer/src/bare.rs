@@ -9,7 +9,10 @@ use std::env;
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
+use trace_record::culprit::OwnCode;
+use trace_record::failure::FRAME_ORDER;
 use trace_record::redact::Redaction;
+use trace_record::{Record, fingerprint};
 
 use crate::api::member;
 
@@ -47,8 +50,9 @@ pub(crate) fn line(source: Source, request_id: Option<&str>, raw: &[u8]) -> Stri
     let kept = &raw[..raw.len().min(RAW_BYTES_MAX)];
     let mut text = String::from_utf8_lossy(kept).into_owned();
     redaction().text(&mut text, &mut redacted);
+    let names = names(message, error_type, request_id, raw);
     let mut line = format!(
-        r#"{{"errorMessage":{message},"stackTrace":[],"errorType":{error_type},"kind":"{kind}","phase":"{phase}","witnesses":["{witness}"]"#
+        r#"{{"errorMessage":{message},"stackTrace":[],"errorType":{error_type},"frameOrder":"{FRAME_ORDER}","kind":"{kind}","phase":"{phase}","witnesses":["{witness}"],{names}"#
     );
     if let Some(request_id) = request_id {
         line.push_str(",\"requestId\":");
@@ -68,6 +72,25 @@ pub(crate) fn line(source: Source, request_id: Option<&str>, raw: &[u8]) -> Stri
     }
     line.push_str(",\"schema\":1}\n");
     line
+}
+
+/// The members `id`, `fingerprint` and `fingerprintVersion` of a record of which no more is known than these two literals and the original.
+fn names(message: &str, error_type: &str, request_id: Option<&str>, raw: &[u8]) -> String {
+    let mut record = Record {
+        error_message: serde_json::from_str(message).unwrap_or_default(),
+        error_type: serde_json::from_str(error_type).unwrap_or_default(),
+        ..Record::default()
+    };
+    fingerprint::set(&mut record, &OwnCode::default());
+    let raw = String::from_utf8_lossy(&raw[..raw.len().min(RAW_BYTES_MAX)]);
+    fingerprint::set_id(&mut record, &format!("bare/{}/{raw}", request_id.unwrap_or_default()));
+    let Record { id, fingerprint, fingerprint_version, .. } = record;
+    format!(
+        r#""id":"{}","fingerprint":"{}","fingerprintVersion":{}"#,
+        id.unwrap_or_default(),
+        fingerprint.unwrap_or_default(),
+        fingerprint_version.unwrap_or_default()
+    )
 }
 
 /// What the user calls secret, read when the first bare record is made: almost no environment ever makes one. The worker says what is wrong
@@ -146,8 +169,8 @@ mod tests {
         assert_eq!(
             line(Source::Invocation, Some("8476a536"), body),
             concat!(
-                r#"{"errorMessage":"I \"failed\"!","stackTrace":[],"errorType":"Exception","kind":"exception","phase":"invoke","#,
-                r#""witnesses":["runtime-api"],"requestId":"8476a536","#,
+                r#"{"errorMessage":"I \"failed\"!","stackTrace":[],"errorType":"Exception","frameOrder":"recent-last","kind":"exception","phase":"invoke","#,
+                r#""witnesses":["runtime-api"],"id":"14b436c5edf34f9c275d6f4a33cf05e9","fingerprint":"814df5b79b6cacb35b6d677d3cbb24b3","fingerprintVersion":2,"requestId":"8476a536","#,
                 r#""raw":"{\"errorMessage\": \"I \\\"failed\\\"!\", \"errorType\": \"Exception\", \"requestId\": \"8476a536\", "#,
                 r#"\"stackTrace\": [\"  File \\\"a\\\", line 1\\n\"]}","schema":1}"#,
                 "\n"

@@ -521,10 +521,9 @@ mod tests {
         stand.turn.opened(ID.to_owned());
         stand.exchange(&recorded()[1], ACCEPTED);
         assert_eq!(stand.turn.wait_answer(later()), Some(Answer::Error));
-        assert!(stand.worker.wait(None, later()));
+        assert!(stand.worker.hold(later()));
         let lines = stand.written.lines();
-        let expected =
-            r#"{"errorMessage":"I failed!","stackTrace":[],"errorType":"errorString","kind":"exception""#;
+        let expected = r#"{"errorMessage":"I failed!","stackTrace":[],"errorType":"errorString","frameOrder":"recent-last","kind":"exception""#;
         assert!(lines.len() == 1 && lines[0].starts_with(expected), "{lines:?}");
         assert!(lines[0].contains(&format!(r#""requestId":"{ID}""#)), "{lines:?}");
     }

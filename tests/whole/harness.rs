@@ -32,7 +32,7 @@ impl<E: Display> From<E> for Stop {
 }
 
 /// Makes a test. Its name is a sentence.
-pub(crate) fn test(name: &str, body: fn() -> Outcome) -> Trial {
+pub(crate) fn test(name: &str, body: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
     Trial::ignorable_test(name.to_owned(), move || match body() {
         Ok(()) => Ok(Completion::Completed),
         Err(Stop::Fail(message)) => Err(Failed::from(message)),

@@ -20,6 +20,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         ),
         test("body and log line give the same record", body_and_log_line_give_the_same_record),
         test("a Rust panic is named from its debug file", a_rust_panic_is_named_from_its_debug_file),
+        test("a corrupt debug file costs names and nothing else", a_corrupt_debug_file_costs_names),
         test("an Event invocation prints nothing of the function's", an_event_invocation_prints_nothing),
         test("a good invocation leaves no record", a_good_invocation_leaves_no_record),
         test(
@@ -193,6 +194,28 @@ fn a_rust_panic_is_named_from_its_debug_file() -> Outcome {
     )?;
     let witnesses = record["witnesses"].to_string();
     holds(witnesses.contains("capture") && witnesses.contains("runtime-api"), witnesses)
+}
+
+fn a_corrupt_debug_file_costs_names() -> Outcome {
+    let handler = rust_handler()?;
+    let debug = std::fs::read(handler.with_extension("debug"))?;
+    let mut noise = debug.clone();
+    noise.iter_mut().skip(64).enumerate().for_each(|(at, byte)| *byte = (at % 251) as u8);
+    for (what, bytes) in [("noise behind the header", &noise[..]), ("half of it", &debug[..debug.len() / 2])]
+    {
+        let folder = tempfile::tempdir()?;
+        let program = folder.path().join("bootstrap");
+        std::fs::copy(handler, &program)?;
+        std::fs::write(folder.path().join("bootstrap.debug"), bytes)?;
+        let output = local(folder.path(), &format!("'{}'", program.display()), &["--sink", "file:records"])?;
+        equal(output.status.code(), Some(0), &said(&output))?;
+        let records = records(&folder.path().join("records"))?;
+        equal(records.len(), 1, &format!("{what}: {records:#?}"))?;
+        equal((&records[0]["kind"], &records[0]["errorType"]), (&json!("panic"), &json!("panic")), what)?;
+        let frames = records[0]["frames"].as_array().cloned().unwrap_or_default();
+        holds(frames.iter().any(|frame| frame["address"].is_string()), format!("{what}: {}", records[0]))?;
+    }
+    Ok(())
 }
 
 fn an_event_invocation_prints_nothing() -> Outcome {

@@ -13,6 +13,7 @@ mod languages;
 mod local;
 mod sidecar;
 mod cloudwatch;
+mod matrix;
 mod demo;
 
 use libtest_mimic::Arguments;
@@ -27,6 +28,7 @@ fn main() {
         local::tests(),
         sidecar::tests(),
         cloudwatch::tests(),
+        matrix::tests(),
         demo::tests(),
     ];
     libtest_mimic::run(&arguments, modules.into_iter().flatten().collect()).exit();

@@ -12,10 +12,12 @@
 //! changes nothing: the failure stays kept, and is acknowledged later, or dealt with when the worker dies or at
 //! SHUTDOWN, which Lambda announces to every extension.
 //!
-//! But a worker that hangs must not cost every failing invocation its hold. If another hold expires and no
-//! acknowledgement came in between, of whatever, the worker is taken for stalled and killed: as after any death, what it
-//! holds goes to another one, once, and is then written bare. Lambda's own end without SHUTDOWN is the one case in which
-//! a failure that is only kept is lost.
+//! And each failure is held for once: what it leaves undone is done beside the next invocations, whoever waits for them.
+//!
+//! But a worker that hangs must not cost every failing invocation its hold. If another hold expires and no sign of life
+//! came in between, or if [`EXPIRIES_MAX`] expire and nothing is dealt with, it is taken for stalled and killed: as after any
+//! death, what it holds goes to another one, once, and is then written bare. Lambda's own end without SHUTDOWN is the one
+//! case in which a failure that is only kept is lost.
 //!
 //! # The end of a worker that is not needed
 //!
@@ -44,6 +46,9 @@ use crate::say::{Once, lock, say, spawn};
 /// How often a worker is started after the first one died. What kills four workers kills the fifth.
 const RESTARTS_MAX: u32 = 3;
 
+/// How many holds in a row may expire without an acknowledgement of anything: at 300 ms each, longer than a worker tries to ship.
+const EXPIRIES_MAX: u32 = 8;
+
 /// For how many invocations after a failure another one is expected: so long the worker stays, and so long `/next` is held for the end of
 /// an invocation where only telemetry tells of it.
 pub(crate) const QUIET_INVOCATIONS: u32 = 20;
@@ -68,8 +73,9 @@ struct State {
     /// Invocations that began since the last failure. `None` before the first.
     quiet: Option<u32>,
     queue: Queue,
-    /// The sequence number of the last failure.
+    /// The sequence number of the last failure, and of the last that was held for.
     reported: u64,
+    held: u64,
     /// The sequence number up to which nothing needs any more care.
     settled: u64,
     kept: Kept,
@@ -84,7 +90,7 @@ struct State {
     lost: Vec<(&'static str, u64)>,
 }
 
-/// The worker that runs, if one does, and how often it acknowledged.
+/// The worker that runs, if one does, and how many signs of life it gave.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Signs(Option<(u32, u64)>);
 
@@ -92,15 +98,18 @@ struct Running {
     child: Child,
     stream: Arc<UnixStream>,
     generation: u32,
-    /// Acknowledgements that came, and how many of them were there when a hold expired last.
-    acks: u64,
-    acks_at_expiry: Option<u64>,
+    /// Signs of life that came, and how many of them were there when a hold expired last.
+    signs: u64,
+    signs_at_expiry: Option<u64>,
+    /// Holds that expired since something was acknowledged.
+    expiries: u32,
 }
 
 impl Running {
-    /// A hold expired. True if nothing was acknowledged since the one before expired.
+    /// A hold expired. True if the worker seems to do nothing.
     fn expired(&mut self) -> bool {
-        self.acks_at_expiry.replace(self.acks) == Some(self.acks)
+        self.expiries += 1;
+        self.signs_at_expiry.replace(self.signs) == Some(self.signs) || self.expiries >= EXPIRIES_MAX
     }
 
     fn end(mut self) {
@@ -130,6 +139,7 @@ impl Worker {
             quiet: None,
             queue: Queue::default(),
             reported: 0,
+            held: 0,
             settled: 0,
             kept: Kept::default(),
             is_wanted: false,
@@ -266,10 +276,22 @@ impl Worker {
         self.write(guard, &lines);
     }
 
-    /// Waits until every failure up to now, or everything up to `sequence`, is acknowledged or written bare; false if `until` came first.
-    pub(crate) fn wait(&self, sequence: Option<u64>, until: Instant) -> bool {
+    /// Waits until every failure up to now is dealt with, unless it was waited for already. False if `until` came first.
+    pub(crate) fn hold(&self, until: Instant) -> bool {
+        let reported = {
+            let mut state = lock(&self.state);
+            let reported = state.reported;
+            if std::mem::replace(&mut state.held, reported) >= reported {
+                return true;
+            }
+            reported
+        };
+        self.wait(reported, until)
+    }
+
+    /// Waits until everything up to `sequence` is acknowledged or written bare; false if `until` came first.
+    pub(crate) fn wait(&self, sequence: u64, until: Instant) -> bool {
         let mut state = lock(&self.state);
-        let sequence = sequence.unwrap_or(state.reported);
         while state.settled < sequence {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -383,8 +405,14 @@ impl Worker {
         };
         let (child, stream) = self.program.start().map_err(Error::io("starting the worker"))?;
         let stream = Arc::new(stream);
-        let running =
-            Running { child, stream: Arc::clone(&stream), generation, acks: 0, acks_at_expiry: None };
+        let running = Running {
+            child,
+            stream: Arc::clone(&stream),
+            generation,
+            signs: 0,
+            signs_at_expiry: None,
+            expiries: 0,
+        };
         if let Some(late) = self.adopt(running) {
             late.end();
             return Err(Error::Closed { what: "the last worker's work" });
@@ -408,6 +436,7 @@ impl Worker {
         let mut ack = [0; 8];
         while { stream }.read_exact(&mut ack).is_ok() {
             let mut state = lock(&self.state);
+            let state = &mut *state;
             // What was not sent cannot have been shipped.
             let sequence = u64::from_le_bytes(ack).min(state.queue.taken());
             // The last words of one that is buried or dismissed say nothing of what another one got.
@@ -415,8 +444,10 @@ impl Worker {
             else {
                 return;
             };
-            running.acks += 1;
-            state.settled = state.settled.max(sequence);
+            running.signs += 1;
+            if sequence > state.settled {
+                (running.expiries, state.settled) = (0, sequence);
+            }
             state.kept.forget(sequence);
             self.changed.notify_all();
         }
@@ -478,7 +509,7 @@ impl State {
     }
 
     fn signs(&self) -> Signs {
-        Signs(self.running.as_ref().map(|running| (running.generation, running.acks)))
+        Signs(self.running.as_ref().map(|running| (running.generation, running.signs)))
     }
 
     /// Begins to tell what happens, and first what a new worker must know.
@@ -554,6 +585,12 @@ pub(crate) mod tests {
         (Worker::new(program, PathBuf::new(), Box::new(written.clone())), written)
     }
 
+    /// Waits for every failure so far, however often it was waited for.
+    fn wait(worker: &Worker, until: Instant) -> bool {
+        let reported = lock(&worker.state).reported;
+        worker.wait(reported, until)
+    }
+
     fn report(worker: &Arc<Worker>, raw: &str) {
         let failure = Failure::new(Source::Capture, Some("1".to_owned()), raw.as_bytes());
         worker
@@ -568,12 +605,12 @@ pub(crate) mod tests {
     fn a_worker_that_dies_leaves_a_bare_record_of_each_failure() {
         let (worker, written) = shell("exit 1");
         report(&worker, r#"{"errorMessage":"first"}"#);
-        assert!(worker.wait(None, later()));
+        assert!(wait(&worker, later()));
         report(&worker, r#"{"errorMessage":"second","errorType":"E"}"#);
-        assert!(worker.wait(None, later()));
+        assert!(wait(&worker, later()));
         let expected = [
-            r#"{"errorMessage":"first","stackTrace":[],"errorType":null,"kind":"panic","phase":"invoke","witnesses":["capture"],"requestId":"1","raw":"{\"errorMessage\":\"first\"}","schema":1}"#,
-            r#"{"errorMessage":"second","stackTrace":[],"errorType":"E","kind":"panic","phase":"invoke","witnesses":["capture"],"requestId":"1","raw":"{\"errorMessage\":\"second\",\"errorType\":\"E\"}","schema":1}"#,
+            r#"{"errorMessage":"first","stackTrace":[],"errorType":null,"frameOrder":"recent-last","kind":"panic","phase":"invoke","witnesses":["capture"],"id":"6db16e19a12f22c840483084616a9904","fingerprint":"f824931df8321e694cacc121395ce2bc","fingerprintVersion":2,"requestId":"1","raw":"{\"errorMessage\":\"first\"}","schema":1}"#,
+            r#"{"errorMessage":"second","stackTrace":[],"errorType":"E","frameOrder":"recent-last","kind":"panic","phase":"invoke","witnesses":["capture"],"id":"384b5acf7826aca851d20b5a12a27ca6","fingerprint":"0c54880308477279f378def5603d881e","fingerprintVersion":2,"requestId":"1","raw":"{\"errorMessage\":\"second\",\"errorType\":\"E\"}","schema":1}"#,
         ];
         assert_eq!(written.lines(), expected);
         // A worker may die of the context alone; the next one is started for the failure that still waits.
@@ -585,7 +622,7 @@ pub(crate) mod tests {
         let (worker, written) = shell("exit 1");
         for _ in 0..10 {
             report(&worker, "{}");
-            assert!(worker.wait(None, later()));
+            assert!(wait(&worker, later()));
         }
         assert_eq!((started(&worker), written.lines().len()), (1 + RESTARTS_MAX, 10));
     }
@@ -596,7 +633,7 @@ pub(crate) mod tests {
         let program = Program { path: "/nonexistent".into(), arguments: Vec::new(), environment: Vec::new() };
         let worker = Worker::new(program, PathBuf::new(), Box::new(written.clone()));
         report(&worker, "{}");
-        assert!(worker.wait(None, later()));
+        assert!(wait(&worker, later()));
         assert_eq!(written.lines().len(), 1);
     }
 
@@ -604,7 +641,7 @@ pub(crate) mod tests {
     fn a_failure_that_is_acknowledged_is_not_written() {
         let (worker, written) = shell(ONE_ACK);
         report(&worker, "{}");
-        assert!(worker.wait(None, later()));
+        assert!(wait(&worker, later()));
         worker.end();
         assert_eq!(written.lines(), [""; 0]);
     }
@@ -625,9 +662,9 @@ pub(crate) mod tests {
     fn a_hold_that_expires_once_writes_nothing() {
         let (worker, written) = shell(ONE_ACK);
         report(&worker, "{}");
-        assert!(worker.wait(None, later()));
+        assert!(wait(&worker, later()));
         report(&worker, "{}");
-        assert!(!worker.wait(None, Instant::now()));
+        assert!(!wait(&worker, Instant::now()));
         worker.expired();
         assert_eq!((written.lines().len(), started(&worker)), (0, 1));
         assert!(lock(&worker.state).running.is_some());
@@ -645,7 +682,7 @@ pub(crate) mod tests {
         for _ in 0..3 {
             report(&worker, "{}");
             worker.expired();
-            assert!(worker.wait(None, later()));
+            assert!(wait(&worker, later()));
         }
         worker.end();
         assert_eq!((written.lines().len(), started(&worker)), (0, 1));
@@ -655,7 +692,7 @@ pub(crate) mod tests {
     fn a_worker_that_acknowledged_nothing_between_two_expired_holds_is_replaced() {
         let (worker, written) = shell(ONE_ACK);
         report(&worker, "{}");
-        assert!(worker.wait(None, later()));
+        assert!(wait(&worker, later()));
         for kept in [r#"{"errorMessage":"second"}"#, r#"{"errorMessage":"third"}"#] {
             assert_eq!(written.lines(), [""; 0]);
             report(&worker, kept);
@@ -672,7 +709,7 @@ pub(crate) mod tests {
         assert_eq!(lines.len(), 2);
         assert!(lines[0].contains("second") && lines[1].contains("third"), "{lines:?}");
         assert!(lock(&worker.state).running.is_none());
-        assert!(worker.wait(None, Instant::now()));
+        assert!(wait(&worker, Instant::now()));
     }
 
     #[test]
@@ -684,7 +721,7 @@ pub(crate) mod tests {
             "head -c 28 >/dev/null; [ -e {mark} ] || {{ touch {mark}; kill -9 $$; }}; printf '\\1\\0\\0\\0\\0\\0\\0\\0' >&0; exec cat >/dev/null"
         ));
         report(&worker, "{}");
-        assert!(worker.wait(None, later()));
+        assert!(wait(&worker, later()));
         assert_eq!((written.lines().len(), started(&worker)), (0, 2));
     }
 
@@ -692,7 +729,7 @@ pub(crate) mod tests {
     fn a_worker_that_nobody_needs_is_let_go_and_another_one_comes_when_it_is_needed() {
         let (worker, written) = shell(ONE_ACK);
         report(&worker, "{}");
-        assert!(worker.wait(None, later()));
+        assert!(wait(&worker, later()));
         let is_running = |worker: &Worker| lock(&worker.state).running.is_some();
         for _ in 0..QUIET_INVOCATIONS - 1 {
             worker.opened(b"{}".to_vec());
@@ -725,9 +762,9 @@ pub(crate) mod tests {
             "head -c 28 >/dev/null; printf '\\377\\377\\377\\377\\377\\377\\377\\377' >&0; exec cat >/dev/null",
         );
         report(&worker, "{}");
-        assert!(worker.wait(None, later()));
+        assert!(wait(&worker, later()));
         report(&worker, "{}");
-        assert!(!worker.wait(None, Instant::now()));
+        assert!(!wait(&worker, Instant::now()));
         worker.end();
         assert_eq!(written.lines().len(), 1);
     }
@@ -739,7 +776,7 @@ pub(crate) mod tests {
         worker.opened(b"{}".to_vec());
         assert_eq!(worker.tell(&Message::RuntimeNext), None);
         assert_eq!(started(&worker), 0);
-        assert!(worker.wait(None, Instant::now()));
+        assert!(wait(&worker, Instant::now()));
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(super) fn shut_down(
     }
     let exit = deadline.checked_sub(EXIT_MARGIN).unwrap_or_else(Instant::now);
     if let Some(flush) = worker.tell(&Message::Flush) {
-        worker.wait(Some(flush), exit);
+        worker.wait(flush, exit);
     }
 }
 

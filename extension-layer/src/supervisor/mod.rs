@@ -209,7 +209,7 @@ impl Supervisor {
             }
             is_prompt
         };
-        if may_have_failed && !self.worker.wait(None, Instant::now() + self.hold) {
+        if may_have_failed && !self.worker.hold(Instant::now() + self.hold) {
             self.worker.expired();
         }
     }

@@ -154,7 +154,9 @@ impl Reader {
         let mut end = *self.end.borrow();
         if let Message::Shutdown { raw, .. } = message {
             end = Some(end_of_shipping(join::deadline_ms(raw), at_ms));
-            // Nobody reads it if the supervisor is gone.
+        }
+        if let Message::Shutdown { .. } | Message::Invoke { .. } = message {
+            // A sign of life, whatever the other thread is busy with. Nobody reads it if the supervisor is gone.
             let _ = self.acks.ack(0);
         }
         self.end.send_replace(if was_frozen { Some(Instant::now()) } else { end });

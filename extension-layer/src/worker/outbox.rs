@@ -180,7 +180,8 @@ impl Outbox {
     fn say_printed(&mut self, is_last: bool) {
         let printed = if is_last { std::mem::take(&mut self.printed) } else { 0 };
         if printed > 0 {
-            say(format_args!("{printed} records that the sink did not take are on standard output"));
+            let (records, are) = if printed == 1 { ("record", "is") } else { ("records", "are") };
+            say(format_args!("{printed} {records} that the sink did not take {are} on standard output"));
         }
     }
 

@@ -94,7 +94,8 @@ fn event(value: &Value) -> Option<Event> {
     let record = value.get("record")?;
     let line = || record.as_str().map_or_else(|| record.to_string(), str::to_owned);
     let what = match name {
-        "function" => What::Function(line()),
+        // The Logs API's word for a process that ended, in the platform's own text.
+        "function" | "platform.fault" => What::Function(line()),
         "extension" => What::Extension(line()),
         name => What::Platform { name: name.to_owned(), record: record.as_object()?.clone() },
     };
@@ -166,8 +167,9 @@ mod tests {
         let batch = br#"[7, {"type":"platform.fault","record":"a string"}, {"type":7,"record":{}}, {"type":"function"},
             {"type":"platform.new","record":{}}, {"time":"yesterday","type":"function","record":{"level":"INFO"}}]"#;
         let events = events(batch).unwrap();
-        assert_eq!(events.len(), 2);
-        assert_eq!(events[1], Event { time_ms: None, what: What::Function("{\"level\":\"INFO\"}".into()) });
+        assert_eq!(events.len(), 3);
+        assert_eq!(events[0].what, What::Function("a string".into()));
+        assert_eq!(events[2], Event { time_ms: None, what: What::Function("{\"level\":\"INFO\"}".into()) });
     }
 
     #[test]
