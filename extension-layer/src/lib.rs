@@ -4,7 +4,7 @@
 //! process that Lambda starts is a *supervisor*: blocking std, few threads, no TLS, no JSON tree, nothing that reads
 //! hostile input further than a substring. It registers, listens, scans, forwards, and asks for the next event. At the
 //! first failure it starts a worker, itself again from `/proc/self/exe`, which does everything that can go wrong. The two
-//! talk over [`link`]; if the worker dies, the supervisor writes what it has as a bare record and goes on.
+//! talk over `link`; if the worker dies, the supervisor writes what it has as a bare record and goes on.
 //!
 //! The modules stand in the order in which a failure meets them, after what all of them use:
 //!
@@ -12,8 +12,8 @@
 //! - `error`, `config`: what can fail, and what the environment asks for;
 //! - `http`, `api`: HTTP/1.1 over blocking sockets, and Lambda's Extensions and Telemetry APIs spoken over it;
 //! - `bare`: the record that is written when there is no worker to write a better one;
-//! - [`link`]: supervisor and worker;
 //! - `turn`: what is known of the invocation that runs now;
+//! - `link`: supervisor and worker;
 //! - `scan`, `telemetry`, `capture`, `proxy`: the three ways in, and what makes a batch of telemetry worth a worker;
 //! - `supervisor`: the life cycle that joins them;
 //! - `worker`: the other end of the link, where a failure becomes a record and is shipped.
@@ -24,8 +24,8 @@ mod config;
 mod http;
 mod api;
 mod bare;
-pub mod link;
 mod turn;
+mod link;
 mod scan;
 mod telemetry;
 mod capture;

@@ -23,6 +23,17 @@ pub(crate) enum Answer {
     Error,
 }
 
+/// What is known of the end of an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It has ended, or there was none: what was to be said of it is said.
+    Over,
+    /// The runtime closed its connection in the middle of it: its process has ended.
+    BrokenOff,
+    /// Nothing.
+    Unknown,
+}
+
 /// What the platform said of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Word {
@@ -56,6 +67,8 @@ struct State {
     open: Option<String>,
     words: VecDeque<(String, Word)>,
     runtime: Vec<(u64, Place)>,
+    /// The request in whose middle the runtime closed its connection.
+    broken_off: Option<String>,
     answers: VecDeque<(String, Answer)>,
     /// Batches of telemetry so far.
     batches: u64,
@@ -119,7 +132,29 @@ impl Turn {
 
     /// The runtime, or Lambda, closed this connection.
     pub(crate) fn runtime_left(&self, connection: u64) {
+        {
+            let mut state = lock(&self.state);
+            let left = state.runtime.iter().find_map(|(other, place)| match place {
+                Place::Running(request_id) if *other == connection => Some(request_id.clone()),
+                _ => None,
+            });
+            state.broken_off = left.or(state.broken_off.take());
+        }
         self.place(connection, None);
+    }
+
+    /// What is known of the end of the open invocation.
+    pub(crate) fn ending(&self) -> Ending {
+        let state = lock(&self.state);
+        let Some(open) = &state.open else { return Ending::Over };
+        let is_answered = state.answers.iter().any(|(request_id, _)| request_id == open);
+        if is_answered || state.word() >= Some(Word::Done) {
+            Ending::Over
+        } else if state.broken_off.as_ref() == Some(open) {
+            Ending::BrokenOff
+        } else {
+            Ending::Unknown
+        }
     }
 
     fn place(&self, connection: u64, place: Option<Place>) {
@@ -230,7 +265,7 @@ mod tests {
         turn.opened("1".to_owned());
         turn.runtime_runs(7, Some("1"));
         turn.runtime_left(7);
-        assert_eq!(turn.wait_answer(later()), None);
+        assert_eq!((turn.wait_answer(later()), turn.ending()), (None, Ending::BrokenOff));
 
         turn.runtime_runs(8, Some("1"));
         turn.heard(vec![("1".to_owned(), Word::Done)]);

@@ -14,6 +14,7 @@ mod local;
 mod sidecar;
 mod cloudwatch;
 mod matrix;
+mod rie;
 mod demo;
 
 use libtest_mimic::Arguments;
@@ -29,6 +30,7 @@ fn main() {
         sidecar::tests(),
         cloudwatch::tests(),
         matrix::tests(),
+        rie::tests(),
         demo::tests(),
     ];
     libtest_mimic::run(&arguments, modules.into_iter().flatten().collect()).exit();

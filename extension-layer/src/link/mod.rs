@@ -35,34 +35,34 @@ use std::os::unix::net::UnixStream;
 
 use crate::error::{Error, Result};
 use crate::http::RequestHead;
+use crate::turn::Ending;
 
 /// The private argument that makes this program the worker.
-pub const WORKER_ARGUMENT: &str = "--worker";
+pub(crate) const WORKER_ARGUMENT: &str = "--worker";
 
 /// Tells the worker the size of the function's memory, in bytes, which bounds the memory that it may ask for. Absent if
 /// Lambda did not say it.
-pub const MEMORY_BYTES_VARIABLE: &str = "TRACE_AGENT_WORKER_MEMORY_BYTES";
+pub(crate) const MEMORY_BYTES_VARIABLE: &str = "TRACE_AGENT_WORKER_MEMORY_BYTES";
 
 /// Bytes of the largest payload: a posted error of 6 MiB with a head of about one more.
-pub const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 const HEADER_BYTES: usize = 4 + 1 + 8;
 
 /// One message to the worker.
 #[derive(Debug)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// What to acknowledge; 0 for nothing.
-    pub sequence: u64,
+    pub(crate) sequence: u64,
     /// Bytes that it took on the link.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// What happened.
-    pub message: Message,
+    pub(crate) message: Message,
 }
 
 /// What the supervisor tells the worker.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum Message {
+pub(crate) enum Message {
     /// Lambda's answer to the registration, which describes the function. Kind 1.
     Registered(Vec<u8>),
     /// The INVOKE event of the invocation that runs now. Kind 2.
@@ -88,8 +88,8 @@ pub enum Message {
     RuntimeNext,
     /// The SHUTDOWN event. Nothing that is only put away after this outlives the environment. Kind 7.
     Shutdown {
-        /// True if the platform has not said yet that the last invocation is over: then a bad reason is its failure.
-        is_open: bool,
+        /// How the last invocation stands: a bad reason is its failure, unless it is over.
+        ending: Ending,
         /// The event.
         raw: Vec<u8>,
     },
@@ -113,12 +113,12 @@ pub enum Message {
 
 /// An error as the runtime posted it.
 #[derive(Debug)]
-pub struct Posted {
+pub(crate) struct Posted {
     head: RequestHead,
     /// The body, or its beginning.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// True if the body was longer than what is copied.
-    pub is_truncated: bool,
+    pub(crate) is_truncated: bool,
 }
 
 impl Posted {
@@ -128,13 +128,13 @@ impl Posted {
 
     /// The path that was posted to, such as `/2018-06-01/runtime/invocation/8476a536/error`.
     #[must_use]
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.head.target
     }
 
     /// The value of a header, in any letter case. It is what the runtime sent, and may not be UTF-8.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.head.fields.get(name)
     }
 }
@@ -164,8 +164,12 @@ impl Message {
                 (5, [&head_length, request_id, datagram, &[]])
             }
             Message::RuntimeNext => (6, [&[], &[], &[], &[]]),
-            Message::Shutdown { is_open, raw } => {
-                flag = [u8::from(*is_open)];
+            Message::Shutdown { ending, raw } => {
+                flag = [match ending {
+                    Ending::Over => 0,
+                    Ending::Unknown => 1,
+                    Ending::BrokenOff => 2,
+                }];
                 (7, [&flag, raw, &[], &[]])
             }
             Message::Flush => (8, [&[], &[], &[], &[]]),
@@ -208,8 +212,14 @@ impl Message {
             }
             6 => Message::RuntimeNext,
             7 => {
-                let (is_open, raw) = payload.split_first().ok_or_else(malformed)?;
-                Message::Shutdown { is_open: *is_open != 0, raw: raw.to_vec() }
+                let (ending, raw) = payload.split_first().ok_or_else(malformed)?;
+                let ending = match ending {
+                    0 => Ending::Over,
+                    1 => Ending::Unknown,
+                    2 => Ending::BrokenOff,
+                    _ => return Err(malformed()),
+                };
+                Message::Shutdown { ending, raw: raw.to_vec() }
             }
             8 => Message::Flush,
             9 => {
@@ -240,18 +250,18 @@ fn u32_le(length: usize) -> [u8; 4] {
 
 /// The worker's end: what comes.
 #[derive(Debug)]
-pub struct Frames(UnixStream);
+pub(crate) struct Frames(UnixStream);
 
 /// The worker's end: what goes back. May be used from another thread than [`Frames`].
 #[derive(Debug)]
-pub struct Acks(UnixStream);
+pub(crate) struct Acks(UnixStream);
 
 /// Takes the worker's end, which the supervisor made this process's standard input.
 ///
 /// # Errors
 ///
 /// If standard input is closed.
-pub fn worker_end() -> Result<(Frames, Acks)> {
+pub(crate) fn worker_end() -> Result<(Frames, Acks)> {
     let own =
         || io::stdin().as_fd().try_clone_to_owned().map_err(Error::io("opening the link to the supervisor"));
     Ok((Frames(own()?.into()), Acks(own()?.into())))
@@ -270,7 +280,7 @@ impl Frames {
     /// # Errors
     ///
     /// If reading fails, or what comes is no frame. There is no way to go on after either.
-    pub fn read(&mut self) -> Result<Option<Frame>> {
+    pub(crate) fn read(&mut self) -> Result<Option<Frame>> {
         let mut header = [0; HEADER_BYTES];
         match self.0.read_exact(&mut header) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -297,7 +307,7 @@ impl Acks {
     /// # Errors
     ///
     /// If there is no descriptor to be had.
-    pub fn again(&self) -> io::Result<Acks> {
+    pub(crate) fn again(&self) -> io::Result<Acks> {
         self.0.try_clone().map(Acks)
     }
 
@@ -306,7 +316,7 @@ impl Acks {
     /// # Errors
     ///
     /// If the supervisor is gone.
-    pub fn ack(&self, sequence: u64) -> Result<()> {
+    pub(crate) fn ack(&self, sequence: u64) -> Result<()> {
         (&self.0).write_all(&sequence.to_le_bytes()).map_err(Error::io("acknowledging"))
     }
 }
@@ -332,10 +342,10 @@ mod tests {
         assert_eq!(lost, b"\x0d\0\0\0\x09\x01\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0lines");
         let frame = through(b"\x01\0\0\0\x04\x09\0\0\0\0\0\0\0[").unwrap().unwrap();
         assert!(matches!((frame.sequence, frame.message), (9, Message::Telemetry(raw)) if raw == b"["));
-        let shutdown = Message::Shutdown { is_open: true, raw: b"{}".to_vec() }.encode(2);
+        let shutdown = Message::Shutdown { ending: Ending::Unknown, raw: b"{}".to_vec() }.encode(2);
         assert_eq!(shutdown, b"\x03\0\0\0\x07\x02\0\0\0\0\0\0\0\x01{}");
         let frame = through(&shutdown).unwrap().unwrap();
-        assert!(matches!(frame.message, Message::Shutdown { is_open: true, raw } if raw == b"{}"));
+        assert!(matches!(frame.message, Message::Shutdown { ending: Ending::Unknown, raw } if raw == b"{}"));
     }
 
     #[test]

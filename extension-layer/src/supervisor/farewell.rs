@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::link::{Message, Worker};
-use crate::turn::{Turn, Word};
+use crate::turn::{Ending, Turn, Word};
 
 /// How long before its deadline a SHUTDOWN stops waiting for the platform's last word: what comes of it must be shipped.
 const LAST_WORD_MARGIN: Duration = Duration::from_millis(500);
@@ -36,11 +36,10 @@ pub(super) fn shut_down(
     raw: Vec<u8>,
 ) {
     let batches = turn.batches();
-    // What the platform said of the end of an invocation, the worker knows already if it was bad.
-    let is_open = turn.word().is_some_and(|word| word < Word::Done);
-    let event = Message::Shutdown { is_open, raw };
+    let ending = turn.ending();
     // A reason that is no spindown is a witness of a failure of its own, and what waits goes out now or never.
-    let is_needed = is_open && !is_spindown || !worker.is_wanted() && worker.has_waiting();
+    let is_needed = ending != Ending::Over && !is_spindown || !worker.is_wanted() && worker.has_waiting();
+    let event = Message::Shutdown { ending, raw };
     tell_the_end(worker, &event, is_needed);
     worker.tell(&Message::Flush);
     if has_telemetry {

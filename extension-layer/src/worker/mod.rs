@@ -236,6 +236,7 @@ mod tests {
     use super::*;
     use crate::http::RequestHead;
     use crate::link::{Posted, pair};
+    use crate::turn::Ending;
 
     fn posted(message: &str) -> Message {
         let head = b"POST /2018-06-01/runtime/invocation/r1/error HTTP/1.1\r\n\r\n".to_vec();
@@ -293,7 +294,7 @@ mod tests {
         let (told, deadline_ms) = (stand.written.clone(), now_ms() + 800);
         let tells = thread::spawn(move || {
             let event = format!(r#"{{"shutdownReason":"spindown","deadlineMs":{deadline_ms}}}"#);
-            let shutdown = Message::Shutdown { is_open: false, raw: event.into_bytes() };
+            let shutdown = Message::Shutdown { ending: Ending::Over, raw: event.into_bytes() };
             tell(&supervisor, &[posted("first"), Message::RuntimeNext, shutdown, Message::Flush]);
             wait_ack(&supervisor, 4);
             // When it is acknowledged it is printed, since nothing that is put away outlives the environment.

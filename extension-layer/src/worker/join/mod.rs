@@ -28,6 +28,7 @@ use trace_record::failure::{Phase, Witness};
 use trace_record::normalize::telemetry::{Event, What};
 
 use crate::link::Message;
+use crate::turn::Ending;
 use batches::{Batches, Taken};
 use lines::{Lines, Origin};
 use same::Features;
@@ -187,9 +188,9 @@ impl Join {
                 self.events(&rest, sequence, now_ms);
                 closed.extend(self.close_all());
             }
-            Message::Shutdown { is_open, raw } => {
-                let open = self.invocations.back().filter(|_| is_open);
-                let failure = open.and_then(|open| witness::shutdown(&raw, open));
+            Message::Shutdown { ending, raw } => {
+                let open = self.invocations.back().filter(|_| ending != Ending::Over);
+                let failure = open.and_then(|open| witness::shutdown(&raw, open, ending));
                 if let Some(record) = failure {
                     self.finish_lines();
                     self.add(record, sequence, now_ms, None);
@@ -501,7 +502,7 @@ mod tests {
 
     fn shutdown(reason: &str) -> Message {
         let raw = format!(r#"{{"eventType":"SHUTDOWN","shutdownReason":"{reason}"}}"#).into_bytes();
-        Message::Shutdown { is_open: true, raw }
+        Message::Shutdown { ending: Ending::Unknown, raw }
     }
 
     /// Everything that comes of these messages, the open failures last.
@@ -612,8 +613,16 @@ mod tests {
         assert!(both.close_all().is_empty());
         assert_eq!(kinds(&join().see(shutdown("TIMEOUT"), 1, 1)), [Some(Kind::Timeout)]);
         assert!(join().see(shutdown("spindown"), 1, 1).is_empty());
+        assert!(join().see(shutdown("SandboxTerminated"), 1, 1).is_empty(), "no reason that is known");
+        let raw = br#"{"shutdownReason":"ReleaseFail"}"#.to_vec();
+        let broken_off = Message::Shutdown { ending: Ending::BrokenOff, raw };
+        assert_eq!(
+            kinds(&join().see(broken_off, 1, 1)),
+            [Some(Kind::Exit)],
+            "the emulator's word for failure"
+        );
         let raw = br#"{"eventType":"SHUTDOWN","shutdownReason":"failure"}"#.to_vec();
-        let idle = Message::Shutdown { is_open: false, raw };
+        let idle = Message::Shutdown { ending: Ending::Over, raw };
         assert!(join().see(idle, 1, 1).is_empty(), "the last invocation was over, and well");
     }
 

@@ -84,7 +84,8 @@ impl Features {
 
     /// True if `other` tells of the same failure.
     pub(super) fn is_same(&self, other: &Features) -> bool {
-        if self.request_id != other.request_id && !(self.is_init && other.is_init) {
+        let is_elsewhere = self.request_id != other.request_id && !(self.is_init && other.is_init);
+        if is_elsewhere && !self.is_anonymous_hooks_of(other) && !other.is_anonymous_hooks_of(self) {
             return false;
         }
         match (self.is_platforms(), other.is_platforms()) {
@@ -122,6 +123,15 @@ impl Features {
     /// True if the request is known to have ended with this failure.
     pub(super) fn has_ended_it(&self) -> bool {
         self.is_seen_by(Witness::RuntimeApi) || self.is_seen_by(Witness::Platform)
+    }
+
+    /// True if the hook saw this, which does not know the request, and the program told the same words as `other`: Managed Instances tell an
+    /// extension of no invocations.
+    fn is_anonymous_hooks_of(&self, other: &Features) -> bool {
+        self.request_id.is_none()
+            && self.is_only(Witness::Capture)
+            && self.message_bytes > 0
+            && other.message_end.ends_with(&self.message_end)
     }
 
     /// True if the platform's word `self` may be of the failure that `other` saw.
@@ -186,6 +196,15 @@ mod tests {
             assert!(hook.is_same(&posted) && posted.is_same(&hook));
             assert!(!hook.is_same(&told(Witness::RuntimeApi, "E", "another")));
         }
+    }
+
+    #[test]
+    fn a_hook_that_knows_no_request_is_found_by_its_words() {
+        let hook = Features { request_id: None, ..told(Witness::Capture, "panic", "no price") };
+        let log = told(Witness::Log, "panic", "no price");
+        assert!(hook.is_same(&log) && log.is_same(&hook));
+        assert!(!hook.is_same(&told(Witness::Log, "panic", "another")));
+        assert!(!hook.is_same(&told(Witness::Platform, "Runtime.Unknown", "")));
     }
 
     #[test]

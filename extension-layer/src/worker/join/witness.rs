@@ -10,6 +10,7 @@ use trace_record::normalize::{self, RAW_BYTES_MAX, platform, telemetry};
 use trace_record::text;
 
 use crate::link::Posted;
+use crate::turn::Ending;
 
 /// The header in which a runtime may name the type of an error, beside its body.
 const ERROR_TYPE_HEADER: &str = "lambda-runtime-function-error-type";
@@ -200,12 +201,16 @@ pub(super) fn dropped(name: &str, event: &Map<String, Value>) -> Option<(u64, St
     })
 }
 
-/// The SHUTDOWN event: only its reason says that `invocation`, which was open, came to nothing.
-pub(super) fn shutdown(raw: &[u8], invocation: &Invocation) -> Option<Record> {
+/// The SHUTDOWN event: only its reason says that `invocation`, which was open, came to nothing. The set of reasons is open; behind one that
+/// is not known, a runtime that broke off has ended.
+pub(super) fn shutdown(raw: &[u8], invocation: &Invocation, ending: Ending) -> Option<Record> {
     let reason = string(&object(raw), "shutdownReason").unwrap_or_default().to_ascii_lowercase();
     let (kind, error_type, message) = match reason.as_str() {
         "timeout" => (Kind::Timeout, "Sandbox.Timedout", "Task timed out"),
-        "failure" => (Kind::Exit, "Runtime.ExitError", "the runtime ended"),
+        "spindown" => return None,
+        _ if reason == "failure" || ending == Ending::BrokenOff => {
+            (Kind::Exit, "Runtime.ExitError", "the runtime ended")
+        }
         _ => return None,
     };
     Some(Record {
