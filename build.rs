@@ -24,6 +24,9 @@ const LIBRARIES: [(&str, &str); 7] = [
     ("libc.so", "GROUP(libc.a libgcc_eh.a libgcc.a)"),
 ];
 
+/// Puts the code that runs while nothing fails in one place.
+const ORDER: &str = "extension-layer/order/supervisor.ld";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let target = |part: &str| env::var(format!("CARGO_CFG_TARGET_{part}")).unwrap_or_default();
@@ -39,7 +42,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, script) in LIBRARIES {
         fs::write(folder.join(name), script)?;
     }
-    for argument in [format!("-L{}", folder.display()), "-static".to_owned(), "-no-pie".to_owned()] {
+    let root = env::var("CARGO_MANIFEST_DIR")?;
+    println!("cargo::rerun-if-changed={ORDER}");
+    let order = format!("-Wl,-T,{root}/{ORDER}");
+    let libraries = format!("-L{}", folder.display());
+    for argument in [libraries, order, "-static".to_owned(), "-no-pie".to_owned()] {
         println!("cargo::rustc-link-arg-bin=trace-agent-extension={argument}");
     }
     Ok(())

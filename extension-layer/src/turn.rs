@@ -5,8 +5,8 @@
 //! wait if the answer was an error. *Has the platform said its last word?* It is worth waiting for at SHUTDOWN.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::say::lock;
 
@@ -72,6 +72,8 @@ struct State {
     answers: VecDeque<(String, Answer)>,
     /// Batches of telemetry so far.
     batches: u64,
+    /// Threads that wait for a change: mostly none, and to wake nobody costs a system call too.
+    waiting: u32,
 }
 
 impl State {
@@ -117,7 +119,7 @@ impl Turn {
         state.words.extend(words);
         let forgotten = state.words.len().saturating_sub(WORDS_MAX);
         state.words.drain(..forgotten);
-        self.changed.notify_all();
+        self.wake(&state);
     }
 
     /// The runtime asked for an invocation on this connection.
@@ -161,7 +163,7 @@ impl Turn {
         let mut state = lock(&self.state);
         state.runtime.retain(|(other, _)| *other != connection);
         state.runtime.extend(place.map(|place| (connection, place)));
-        self.changed.notify_all();
+        self.wake(&state);
     }
 
     /// The runtime answered an invocation, on whichever connection.
@@ -172,7 +174,7 @@ impl Turn {
             state.answers.pop_front();
         }
         state.answers.push_back((request_id.to_owned(), answer));
-        self.changed.notify_all();
+        self.wake(&state);
     }
 
     /// Waits for the runtime's answer to the open invocation, as long as one can come: the runtime is there, the platform
@@ -194,7 +196,7 @@ impl Turn {
             if !can_come || left.is_zero() {
                 return None;
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.wait_change(state, left);
         }
     }
 
@@ -218,6 +220,19 @@ impl Turn {
         self.wait(until, |state| state.batches > batches);
     }
 
+    fn wake(&self, state: &State) {
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    fn wait_change<'s>(&self, mut state: MutexGuard<'s, State>, left: Duration) -> MutexGuard<'s, State> {
+        state.waiting += 1;
+        let (mut state, _) = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        state
+    }
+
     fn wait(&self, until: Instant, is_enough: impl Fn(&State) -> bool) {
         let mut state = lock(&self.state);
         while !is_enough(&state) {
@@ -225,15 +240,13 @@ impl Turn {
             if left.is_zero() {
                 return;
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.wait_change(state, left);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn later() -> Instant {

@@ -14,6 +14,7 @@ mod local;
 mod sidecar;
 mod cloudwatch;
 mod matrix;
+mod counted;
 mod rie;
 mod demo;
 
@@ -30,6 +31,7 @@ fn main() {
         sidecar::tests(),
         cloudwatch::tests(),
         matrix::tests(),
+        counted::tests(),
         rie::tests(),
         demo::tests(),
     ];

@@ -27,7 +27,7 @@ pub(super) const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// What the Telemetry API says to the subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subscribe {
+pub(crate) enum Subscribe {
     Accepts,
     Fails,
     Drops,
@@ -35,16 +35,16 @@ pub(super) enum Subscribe {
 
 /// How the extension is started.
 #[derive(Clone, Debug)]
-pub(super) struct Setup {
-    pub(super) subscribe: Subscribe,
-    pub(super) variables: Vec<(&'static str, String)>,
+pub(crate) struct Setup {
+    pub(crate) subscribe: Subscribe,
+    pub(crate) variables: Vec<(&'static str, String)>,
     /// What the shell does before it becomes the extension.
-    pub(super) before: &'static str,
+    pub(crate) before: String,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { subscribe: Subscribe::Accepts, variables: Vec::new(), before: "" }
+        Self { subscribe: Subscribe::Accepts, variables: Vec::new(), before: String::new() }
     }
 }
 
@@ -63,9 +63,9 @@ struct Api {
 type Shared = Arc<(Mutex<Api>, Condvar)>;
 
 /// A sandbox with the extension in it.
-pub(super) struct Stage {
-    pub(super) sink: Sink,
-    pub(super) folder: tempfile::TempDir,
+pub(crate) struct Stage {
+    pub(crate) sink: Sink,
+    pub(crate) folder: tempfile::TempDir,
     child: Child,
     api: Shared,
     telemetry: Option<Connection>,
@@ -75,7 +75,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts the extension, and waits until it asks for the first event.
-    pub(super) fn start(setup: &Setup) -> Result<Self, Stop> {
+    pub(crate) fn start(setup: &Setup) -> Result<Self, Stop> {
         let folder = tempfile::tempdir()?;
         let sink = Sink::start()?;
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -186,14 +186,14 @@ impl Stage {
     }
 
     /// One invocation that goes well.
-    pub(super) fn good(&mut self) -> Outcome {
+    pub(crate) fn good(&mut self) -> Outcome {
         let request_id = self.invoke();
         self.post(&[start(&request_id), line("all is well\n"), done(&request_id), report(&request_id)])?;
         self.wait_asked().map(|_| ())
     }
 
     /// Ends the environment, and waits for the end of the extension, which must be zero and in time.
-    pub(super) fn shut_down(&mut self, reason: &str) -> Result<Duration, Stop> {
+    pub(crate) fn shut_down(&mut self, reason: &str) -> Result<Duration, Stop> {
         self.begin_shutdown(reason);
         self.wait_ended()
     }
@@ -228,8 +228,20 @@ impl Stage {
         Ok(records)
     }
 
+    /// How many threads the supervisor has.
+    pub(crate) fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).map_or(0, Iterator::count)
+    }
+
+    /// The supervisor's memory that is resident, in KiB.
+    pub(crate) fn resident_kib(&self) -> Result<u64, Stop> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+
     /// The process of the worker, once it runs.
-    pub(super) fn worker(&self) -> Option<i32> {
+    pub(crate) fn worker(&self) -> Option<i32> {
         children(self.child.id()).first().copied()
     }
 

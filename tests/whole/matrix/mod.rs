@@ -18,13 +18,16 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 use crate::harness::{Outcome, Stop, equal, eventually, holds, test};
-use lambda::{
-    SHUTDOWN, Setup, Stage, Subscribe, done, ended, line, nowhere, platform, report, signal, start, traceback,
-};
+use lambda::{SHUTDOWN, Subscribe, done, ended, line, nowhere, platform, report, signal, start, traceback};
 use sink::Mood;
 
+pub(crate) use lambda::{Setup, Stage};
+
+/// What goes wrong, and how that is played.
+type Row = (&'static str, fn() -> Outcome);
+
 pub(crate) fn tests() -> Vec<Trial> {
-    let rows: [(&str, fn() -> Outcome); 39] = [
+    let rows: [Row; 39] = [
         ("normal", || fourth(Setup::default(), |stage| stage.good(), &[])),
         ("json-logs", json_logs),
         ("unknown-event", || odd(|id| platform("somethingNew", json!({"requestId": id, "x": 1})))),
@@ -117,7 +120,7 @@ fn delivered(stage: &Stage, expected: &[Told<'_>]) -> Outcome {
 const BOOM: Told<'_> = ("ValueError", "exception", "boom");
 
 /// The usual failure: a line that the runtime prints, and the platform's word.
-fn fails(stage: &mut Stage) -> Outcome {
+pub(crate) fn fails(stage: &mut Stage) -> Outcome {
     let id = stage.invoke();
     stage.post(&failure(&id))?;
     stage.wait_asked().map(|_| ())
@@ -481,7 +484,7 @@ fn port_taken() -> Outcome {
 
 fn tmp_full() -> Outcome {
     // No file may grow: the kernel answers as a full disk does, if the signal is ignored that it sends first.
-    let setup = Setup { before: "trap '' XFSZ; exec 3>&1; ulimit -f 0;", ..Setup::default() };
+    let setup = Setup { before: "trap '' XFSZ; ulimit -f 0;".to_owned(), ..Setup::default() };
     let mut stage =
         Stage::start(&Setup { variables: vec![("TRACE_AGENT_HOLD_MS", "1000".to_owned())], ..setup })?;
     around(&mut stage, |stage| {

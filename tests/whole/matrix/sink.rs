@@ -24,7 +24,7 @@ pub(super) enum Mood {
 }
 
 /// The service.
-pub(super) struct Sink {
+pub(crate) struct Sink {
     pub(super) url: String,
     state: Arc<Mutex<State>>,
 }
@@ -67,7 +67,7 @@ impl Sink {
     }
 
     /// The messages that are stored.
-    pub(super) fn stored(&self) -> Vec<String> {
+    pub(crate) fn stored(&self) -> Vec<String> {
         self.state.lock().unwrap().stored.clone()
     }
 
