@@ -125,6 +125,8 @@ pub(crate) struct Join {
     pub(crate) function: Function,
     /// The last one is the one that runs now.
     invocations: VecDeque<Invocation>,
+    /// The request that the platform started last, since the last INVOKE event: Managed Instances have no such events.
+    started: Option<String>,
     /// What invocations were given, by their request ids.
     events: VecDeque<(String, Vec<u8>)>,
     /// What the platform reports of invocations, by their request ids.
@@ -148,6 +150,7 @@ impl Join {
         Self {
             function: Function::default(),
             invocations: VecDeque::new(),
+            started: None,
             events: VecDeque::new(),
             reports: VecDeque::new(),
             open: VecDeque::new(),
@@ -257,6 +260,7 @@ impl Join {
             self.closed.retain(|closed| closed.features.request_id() != request_id);
         }
         push_bounded(&mut self.invocations, next);
+        self.started = None;
         closed
     }
 
@@ -274,10 +278,12 @@ impl Join {
             match &event.what {
                 What::Function(text) => {
                     let request_id = running.clone().or_else(|| lines::next_end(&events[at..]));
+                    let request_id = request_id.or_else(|| self.started.clone());
                     self.logged(text, request_id, event.time_ms, sequence, now_ms);
                 }
                 What::Platform { name, record } => {
                     running = witness::start(name, record).map(str::to_owned).or(running);
+                    self.started = running.clone().or(self.started.take());
                     self.platform(name, record, event.time_ms, sequence, now_ms);
                 }
                 What::Extension(_) => {}
@@ -356,11 +362,12 @@ impl Join {
         }
         let features = Features::of(&record);
         let body_seen = record.witnesses.contains(&Witness::RuntimeApi);
-        if let Some(open) = self.find_open(&features).and_then(|index| self.open.get_mut(index)) {
+        if let Some(index) = self.find_open(&features) {
+            let open = &mut self.open[index];
             merge::merge(&mut open.record, record);
             open.body_seen |= body_seen;
             open.first_line = open.first_line.or(first_line);
-            return;
+            return self.absorb(index);
         }
         let mut amends = None;
         if let Some(gone) = self.closed.iter_mut().find(|gone| gone.features.is_told_again_by(&features)) {
@@ -382,6 +389,24 @@ impl Join {
             first_line,
             amends,
         });
+    }
+
+    /// Adds the platform's word to the failure at `index`, if it came while nobody knew that they belong together: a hook that knows no request
+    /// learns it from the log.
+    fn absorb(&mut self, index: usize) {
+        let features = Features::of(&self.open[index].record);
+        let is_word = |open: &Open| {
+            let word = Features::of(&open.record);
+            word.is_platforms() && word.is_same(&features)
+        };
+        let Some(word) = (0..self.open.len()).find(|other| *other != index && is_word(&self.open[*other]))
+        else {
+            return;
+        };
+        let record = std::mem::take(&mut self.open[word].record);
+        merge::merge(&mut self.open[index].record, record);
+        self.open[index].end_seen = true;
+        self.open.remove(word);
     }
 
     /// The open failure that `features` is another account of. The platform means the failure that ended the request: one
@@ -711,6 +736,37 @@ mod tests {
     }
 
     #[test]
+    fn without_invoke_events_lines_belong_to_the_request_that_was_started_last() {
+        let start = r#"{"type":"platform.start","record":{"requestId":"r1"}}"#;
+        let closed = all(Join::new(0), [(telemetry(&[start, DONE]), 0), (telemetry(&[LINE]), 25)]);
+        assert_eq!(closed.len(), 1);
+        assert_eq!(closed[0].record.request_id.as_deref(), Some("r1"));
+        assert_eq!(closed[0].record.witnesses, [Witness::Log, Witness::Platform]);
+    }
+
+    #[test]
+    fn a_hook_a_line_and_the_platform_are_one_failure_in_any_order() {
+        let hook = || {
+            let record = r#"{"errorMessage":"no price","errorType":"panic","stackTrace":[]}"#;
+            let mut record: Record = serde_json::from_str(record).unwrap();
+            record.witnesses = vec![Witness::Capture];
+            record
+        };
+        let line = r#"{"type":"function","record":"thread 'main' panicked at src/main.rs:3:5:\nno price\n"}"#;
+        let start = r#"{"type":"platform.start","record":{"requestId":"r1"}}"#;
+        for events in [[start, DONE, line], [start, line, DONE]] {
+            let mut join = Join::new(0);
+            join.add(hook(), 1, 0, None);
+            let mut closed = join.see(telemetry(&events), 2, 25);
+            closed.extend(join.close_all());
+            assert_eq!(closed.len(), 1, "{events:?}");
+            let record = &closed[0].record;
+            assert_eq!(record.witnesses, [Witness::Log, Witness::Platform, Witness::Capture]);
+            assert_eq!((record.request_id.as_deref(), record.handled), (Some("r1"), Some(false)));
+        }
+    }
+
+    #[test]
     fn a_body_that_comes_before_its_invoke_event_knows_its_invocation() {
         let mut join = join();
         join.see(post("invocation/r2/error", BODY), 1, 0);
@@ -862,6 +918,42 @@ mod tests {
         join.see(panic, 1, 0);
         assert!(join.close_old(2_900).is_empty());
         assert_eq!(join.see(posted(), 2, 2_900).len() + join.see(Message::RuntimeNext, 3, 2_901).len(), 1);
+    }
+
+    /// Pieces of good telemetry in any order, between everything else that may come.
+    #[test]
+    fn whatever_comes_in_whatever_order_is_settled_in_the_end() {
+        let batch = format!("[{}]", [LINE, DONE, EXIT, REPORT, TIMEOUT, SUCCESS].join(","));
+        let mut state = 0x9e37_79b9_u32;
+        let mut draw = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below
+        };
+        for _ in 0..200 {
+            let mut join = Join::new(TAIL_LINES_DEFAULT);
+            let mut settled = None;
+            for sequence in 1..60 {
+                let (one, other) = (draw(batch.len()), draw(batch.len()));
+                let message = match draw(9) {
+                    0..4 => Message::Telemetry(batch.as_bytes()[one.min(other)..one.max(other)].to_vec()),
+                    4 => telemetry(&[LINE, REPORT]),
+                    5 => invoke(["r1", "r2", "r3"][draw(3)]),
+                    6 => posted(),
+                    7 => {
+                        Message::Event { request_id: "r1".to_owned(), head: batch.as_bytes()[one..].to_vec() }
+                    }
+                    _ => [Message::RuntimeNext, Message::Flush, shutdown("timeout")]
+                        .into_iter()
+                        .nth(draw(3))
+                        .unwrap(),
+                };
+                join.see(message, sequence, i64::try_from(sequence).unwrap() * 40);
+                assert!(join.settled() >= settled, "it never goes back");
+                settled = join.settled();
+            }
+            join.see(Message::Flush, 60, 60 * 40);
+            assert_eq!(join.settled(), Some(60));
+        }
     }
 
     #[test]
