@@ -4,6 +4,7 @@
 //! system's certificates (for the chain's own clients), and asks the instance metadata service for a region if none is
 //! configured. Credentials are looked for with the first request.
 
+use std::env;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -11,16 +12,16 @@ use std::time::Duration;
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::meta::region::ProvideRegion as _;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use aws_sdk_cloudwatchlogs::config::SharedHttpClient;
+use aws_sdk_cloudwatchlogs::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_types::service_config::ServiceConfigKey;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 /// How long one request may take, from looking for credentials to the last byte of the answer. A full batch of 1 MiB
 /// needs a second on a line of 10 Mbit/s; what takes ten times as long is better tried anew. The connection alone may
@@ -51,12 +52,7 @@ pub enum ConnectError {
 impl Environment {
     /// A Lambda sandbox: variables or the container endpoint. There is no profile to read, and a probe for instance
     /// metadata would only cost the function time.
-    pub const LAMBDA: Self = Self {
-        load: || {
-            let http = http_client();
-            Box::pin(async { lambda_only(loader(http.clone()), http).load().await })
-        },
-    };
+    pub const LAMBDA: Self = Self { load: || Box::pin(lambda()) };
 
     /// Anywhere else: the SDK's default chain of variables, profiles, web identity, container and instance metadata.
     pub const HOST: Self = Self { load: || Box::pin(async { loader(http_client()).load().await }) };
@@ -76,9 +72,13 @@ pub(crate) fn loader(http: SharedHttpClient) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(REQUEST_MAX).build())
+        .timeout_config(timeouts())
         // It would give up a slow request in its own time; `REQUEST_MAX` alone decides.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(REQUEST_MAX).build()
 }
 
 /// The certificates are read when a client is made of it, not here.
@@ -86,18 +86,53 @@ pub(crate) fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().tls_provider(Provider::rustls(CryptoMode::Ring)).build_https()
 }
 
-fn lambda_only(loader: ConfigLoader, http: SharedHttpClient) -> ConfigLoader {
-    let provider = ProviderConfig::default().with_http_client(http);
+/// What the loader would come to with variables alone. It is not asked, since it brings along the clients of every other place where a host
+/// may have credentials: a megabyte of the layer.
+async fn lambda() -> SdkConfig {
+    let http = http_client();
+    let provider = ProviderConfig::without_region().with_http_client(http.clone());
     let container = EcsCredentialsProvider::builder().configure(&provider).build();
     let credentials =
         CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
             .or_else("Container", container);
-    // An empty text in place of the files: no file at all is not accepted.
-    let no_profile = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "").build();
-    loader
-        .profile_files(no_profile)
-        .region(EnvironmentVariableRegionProvider::new())
-        .credentials_provider(credentials)
+    let is_on = |name: &str| env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .region(EnvironmentVariableRegionProvider::new().region().await)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
+        .service_config(Variables);
+    if let Some(endpoint) = Variables::get(ENDPOINT_VARIABLE) {
+        config = config.endpoint_url(endpoint);
+    }
+    config.build()
+}
+
+/// The variable that names the endpoint of every service; with a service's name behind it, of that one.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
+
+/// A service's own configuration, from the variables.
+#[derive(Debug)]
+struct Variables;
+
+impl Variables {
+    fn get(name: &str) -> Option<String> {
+        let is_ignored = env::var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+            .is_ok_and(|value| value.eq_ignore_ascii_case("true"));
+        env::var(name).ok().filter(|value| !value.is_empty() && !is_ignored)
+    }
+}
+
+impl LoadServiceConfig for Variables {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        Variables::get(&format!("{}_{service}", key.env()))
+    }
 }
 
 /// The endpoint that the configuration puts in place of the region's own: its scheme, host and port. A path, a query or
@@ -107,7 +142,7 @@ pub(crate) fn endpoint(config: &SdkConfig) -> Option<String> {
     // AWS_ENDPOINT_URL and the profile's `endpoint_url`.
     let key = ServiceConfigKey::builder()
         .service_id("CloudWatch Logs")
-        .env("AWS_ENDPOINT_URL")
+        .env(ENDPOINT_VARIABLE)
         .profile("endpoint_url")
         .build()
         .ok()?;

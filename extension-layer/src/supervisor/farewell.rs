@@ -45,7 +45,7 @@ pub(super) fn shut_down(
     if has_telemetry {
         let now = Instant::now();
         let last_word = deadline.checked_sub(LAST_WORD_MARGIN).unwrap_or(now);
-        match tail(is_spindown, turn.word()) {
+        match tail(is_spindown, turn.word(), ending) {
             Tail::None => {}
             Tail::Word(word, Patience::Short) => {
                 let wait = if worker.is_wanted() { TAIL_WAIT } else { QUIET_TAIL_WAIT };
@@ -94,13 +94,14 @@ enum Patience {
     Long,
 }
 
-fn tail(is_spindown: bool, word: Option<Word>) -> Tail {
+fn tail(is_spindown: bool, word: Option<Word>, ending: Ending) -> Tail {
     match (word, is_spindown) {
         (Some(Word::Report), _) | (None, true) => Tail::None,
         (Some(Word::Done), _) => Tail::Word(Word::Report, Patience::Short),
-        // Lost, or late: an environment that spins down has nothing open.
-        (Some(Word::Started), true) => Tail::Word(Word::Done, Patience::Short),
-        (Some(Word::Started), false) => Tail::Word(Word::Done, Patience::Long),
+        // The proxy saw how it ended.
+        (Some(Word::Started), true) if ending == Ending::Over => Tail::Word(Word::Done, Patience::Short),
+        // The sandbox was frozen before the platform could say how it ended.
+        (Some(Word::Started), _) => Tail::Word(Word::Done, Patience::Long),
         (None, false) => Tail::Batch,
     }
 }
@@ -118,12 +119,14 @@ mod tests {
 
     #[test]
     fn what_is_waited_for_at_shutdown_depends_on_what_is_missing() {
-        assert_eq!(tail(true, None), Tail::None);
-        assert_eq!(tail(false, None), Tail::Batch);
-        assert_eq!(tail(false, Some(Word::Started)), Tail::Word(Word::Done, Patience::Long));
-        assert_eq!(tail(true, Some(Word::Started)), Tail::Word(Word::Done, Patience::Short));
-        assert_eq!(tail(false, Some(Word::Done)), Tail::Word(Word::Report, Patience::Short));
-        assert_eq!(tail(false, Some(Word::Report)), Tail::None);
+        let open = Ending::Unknown;
+        assert_eq!(tail(true, None, open), Tail::None);
+        assert_eq!(tail(false, None, open), Tail::Batch);
+        assert_eq!(tail(false, Some(Word::Started), open), Tail::Word(Word::Done, Patience::Long));
+        assert_eq!(tail(true, Some(Word::Started), open), Tail::Word(Word::Done, Patience::Long));
+        assert_eq!(tail(true, Some(Word::Started), Ending::Over), Tail::Word(Word::Done, Patience::Short));
+        assert_eq!(tail(false, Some(Word::Done), open), Tail::Word(Word::Report, Patience::Short));
+        assert_eq!(tail(false, Some(Word::Report), open), Tail::None);
     }
 
     #[test]

@@ -335,13 +335,14 @@ fn sink_is_back() -> Outcome {
         stage.sink.set(Mood::Fails);
         fails(stage)
     })?;
+    // One round of tries, and then nothing in the background: what is tried, is tried when something happens.
+    thread::sleep(Duration::from_secs(3));
     let before = stage.sink.tries();
-    thread::sleep(Duration::from_secs(30));
+    thread::sleep(Duration::from_secs(27));
+    equal(stage.sink.tries(), before, "tries while nothing happened")?;
     stage.sink.set(Mood::Stores);
     stage.good()?;
     eventually("the record is stored", || (!stage.sink.stored().is_empty()).then_some(()))?;
-    // Nothing is sent in the background: what is tried, is tried when something happens.
-    holds(stage.sink.tries() <= before + 3, format!("{} tries", stage.sink.tries()))?;
     stage.shut_down("spindown")?;
     equal(stage.sink.stored().len(), 1, "in the sink")?;
     delivered(&stage, &[BOOM])
@@ -445,7 +446,8 @@ fn spindown_tail() -> Outcome {
     let id = stage.invoke();
     stage.wait_asked()?;
     stage.begin_shutdown("spindown");
-    thread::sleep(Duration::from_millis(5));
+    // The sandbox was frozen since the invocation ended; what the platform has to say of it comes when it can.
+    thread::sleep(Duration::from_millis(300));
     stage.post(&failure(&id))?;
     stage.wait_ended()?;
     delivered(&stage, &[BOOM])

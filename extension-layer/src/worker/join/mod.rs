@@ -125,7 +125,7 @@ pub(crate) struct Join {
     pub(crate) function: Function,
     /// The last one is the one that runs now.
     invocations: VecDeque<Invocation>,
-    /// The request that the platform started last, since the last INVOKE event: Managed Instances have no such events.
+    /// The request that the platform started last: Managed Instances have no INVOKE events.
     started: Option<String>,
     /// What invocations were given, by their request ids.
     events: VecDeque<(String, Vec<u8>)>,
@@ -260,7 +260,6 @@ impl Join {
             self.closed.retain(|closed| closed.features.request_id() != request_id);
         }
         push_bounded(&mut self.invocations, next);
-        self.started = None;
         closed
     }
 
@@ -278,7 +277,8 @@ impl Join {
             match &event.what {
                 What::Function(text) => {
                     let request_id = running.clone().or_else(|| lines::next_end(&events[at..]));
-                    let request_id = request_id.or_else(|| self.started.clone());
+                    let has_events = !self.invocations.is_empty();
+                    let request_id = request_id.or_else(|| self.started.clone().filter(|_| !has_events));
                     self.logged(text, request_id, event.time_ms, sequence, now_ms);
                 }
                 What::Platform { name, record } => {
