@@ -119,18 +119,24 @@ fn delivered(stage: &Stage, expected: &[Told<'_>]) -> Outcome {
 
 const BOOM: Told<'_> = ("ValueError", "exception", "boom");
 
+const BANG: Told<'_> = ("ValueError", "exception", "bang");
+
 /// The usual failure: a line that the runtime prints, and the platform's word.
 pub(crate) fn fails(stage: &mut Stage) -> Outcome {
+    fails_with(stage, "boom")
+}
+
+fn fails_with(stage: &mut Stage, message: &str) -> Outcome {
     let id = stage.invoke();
-    stage.post(&failure(&id))?;
+    stage.post(&failure(&id, message))?;
     stage.wait_asked().map(|_| ())
 }
 
-fn failure(id: &str) -> Vec<Value> {
+fn failure(id: &str, message: &str) -> Vec<Value> {
     vec![
         start(id),
         line("before it\n"),
-        traceback("boom"),
+        traceback(message),
         ended("runtimeDone", id, "error", Some("Runtime.Unknown")),
         ended("report", id, "error", Some("Runtime.Unknown")),
     ]
@@ -155,7 +161,7 @@ fn json_logs() -> Outcome {
         stage.post(&[start(&id), line(object), line(other), ended("runtimeDone", &id, "error", None)])?;
         stage.wait_asked().map(|_| ())
     };
-    fourth(Setup::default(), bad, &[BOOM, ("ValueError", "exception", "bang")])
+    fourth(Setup::default(), bad, &[BOOM, BANG])
 }
 
 fn restore() -> Outcome {
@@ -210,7 +216,7 @@ fn late_telemetry() -> Outcome {
         let id = stage.invoke();
         stage.wait_asked()?;
         thread::sleep(Duration::from_millis(200));
-        stage.post(&failure(&id))
+        stage.post(&failure(&id, "boom"))
     };
     fourth(Setup::default(), bad, &[BOOM])
 }
@@ -226,7 +232,7 @@ fn connect_late() -> Outcome {
 fn report_first() -> Outcome {
     let bad = |stage: &mut Stage| {
         let id = stage.invoke();
-        let mut events = failure(&id);
+        let mut events = failure(&id, "boom");
         events.reverse();
         stage.post(&events)?;
         stage.wait_asked().map(|_| ())
@@ -284,7 +290,7 @@ fn split() -> Outcome {
 fn redelivered() -> Outcome {
     let bad = |stage: &mut Stage| {
         let id = stage.invoke();
-        let batch = failure(&id);
+        let batch = failure(&id, "boom");
         stage.post(&batch)?;
         stage.wait_asked()?;
         stage.post(&batch)
@@ -448,7 +454,7 @@ fn spindown_tail() -> Outcome {
     stage.begin_shutdown("spindown");
     // The sandbox was frozen since the invocation ended; what the platform has to say of it comes when it can.
     thread::sleep(Duration::from_millis(300));
-    stage.post(&failure(&id))?;
+    stage.post(&failure(&id, "boom"))?;
     stage.wait_ended()?;
     delivered(&stage, &[BOOM])
 }
@@ -507,14 +513,10 @@ fn tmp_read_only() -> Outcome {
         fails(stage)?;
         // A second one, which the sink does not take: there is no place for it but standard output.
         stage.sink.set(Mood::Fails);
-        let id = stage.invoke();
-        let mut batch = failure(&id);
-        batch[2] = traceback("bang");
-        stage.post(&batch)?;
-        stage.wait_asked().map(|_| ())
+        fails_with(stage, "bang")
     })?;
     stage.shut_down("spindown")?;
-    delivered(&stage, &[BOOM, ("ValueError", "exception", "bang")])
+    delivered(&stage, &[BOOM, BANG])
 }
 
 /// The sandbox is frozen for longer than a connection can be trusted, and meanwhile the sink loses its connections. The failure after it
@@ -527,17 +529,13 @@ fn frozen(lose: fn(&sink::Sink)) -> Outcome {
     thread::sleep(Duration::from_millis(5_500));
     lose(&stage.sink);
     stage.freeze(false)?;
-    let id = stage.invoke();
-    let mut batch = failure(&id);
-    batch[2] = traceback("bang");
-    stage.post(&batch)?;
-    stage.wait_asked()?;
+    fails_with(&mut stage, "bang")?;
     let from = Instant::now();
     eventually("the second is stored", || (stage.sink.stored().len() == 2).then_some(()))?;
     let took = from.elapsed();
     holds(took < Duration::from_secs(2), format!("a try was lost on a dead connection: {took:?}"))?;
     stage.shut_down("spindown")?;
-    delivered(&stage, &[BOOM, ("ValueError", "exception", "bang")])
+    delivered(&stage, &[BOOM, BANG])
 }
 
 /// Lambda freezes the sandbox as soon as runtime and extension have asked: before the failure's telemetry is there.
@@ -550,7 +548,7 @@ fn frozen_after_the_failure() -> Outcome {
     thread::sleep(Duration::from_millis(6_000));
     stage.freeze(false)?;
     stage.begin_shutdown("spindown");
-    stage.post(&failure(&id))?;
+    stage.post(&failure(&id, "boom"))?;
     stage.wait_ended()?;
     delivered(&stage, &[BOOM])
 }
@@ -563,14 +561,10 @@ fn worker_dies(of: fn(i32) -> Outcome) -> Outcome {
         let worker = eventually("a worker runs", || stage.worker())?;
         eventually("the first is stored", || (stage.sink.stored().len() == 1).then_some(()))?;
         of(worker)?;
-        let id = stage.invoke();
-        let mut batch = failure(&id);
-        batch[2] = traceback("bang");
-        stage.post(&batch)?;
-        stage.wait_asked().map(|_| ())
+        fails_with(stage, "bang")
     })?;
     stage.shut_down("spindown")?;
-    delivered(&stage, &[BOOM, ("ValueError", "exception", "bang")])
+    delivered(&stage, &[BOOM, BANG])
 }
 
 fn without_memory(worker: i32) -> Outcome {
@@ -584,11 +578,7 @@ fn worker_stopped_at_the_end() -> Outcome {
     eventually("the first is stored", || (stage.sink.stored().len() == 1).then_some(()))?;
     let worker = eventually("a worker runs", || stage.worker())?;
     signal(worker, "-STOP")?;
-    let id = stage.invoke();
-    let mut batch = failure(&id);
-    batch[2] = traceback("bang");
-    stage.post(&batch)?;
-    stage.wait_asked()?;
+    fails_with(&mut stage, "bang")?;
     stage.shut_down("spindown")?;
-    delivered(&stage, &[BOOM, ("ValueError", "exception", "bang")])
+    delivered(&stage, &[BOOM, BANG])
 }
