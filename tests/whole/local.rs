@@ -20,6 +20,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         ),
         test("body and log line give the same record", body_and_log_line_give_the_same_record),
         test("a Rust panic is named from its debug file", a_rust_panic_is_named_from_its_debug_file),
+        test("a record says what invoked the function and what went before", a_record_has_its_context),
         test("a corrupt debug file costs names and nothing else", a_corrupt_debug_file_costs_names),
         test("an Event invocation prints nothing of the function's", an_event_invocation_prints_nothing),
         test("a good invocation leaves no record", a_good_invocation_leaves_no_record),
@@ -194,6 +195,22 @@ fn a_rust_panic_is_named_from_its_debug_file() -> Outcome {
     )?;
     let witnesses = record["witnesses"].to_string();
     holds(witnesses.contains("capture") && witnesses.contains("runtime-api"), witnesses)
+}
+
+fn a_record_has_its_context() -> Outcome {
+    let code = "def handler(event, context):\n    print('before it')\n    raise ValueError('boom')\n";
+    let python = Python::new(code)?;
+    let event = json!({"Records": [{"messageId": "059f36b4", "body": "secret", "eventSource": "aws:sqs", "attributes": {"ApproximateReceiveCount": "2"}}]});
+    python.invoke(&["--event", &event.to_string()])?;
+    let record = python.record()?;
+    let trigger = json!({"eventSource": "aws:sqs", "records": 1, "messageIds": ["059f36b4"], "attempt": 2});
+    equal(&record["trigger"], &trigger, "trigger, which the proxy sees")?;
+    equal(&record["coldStart"], &json!(true), "coldStart")?;
+    std::fs::remove_dir_all(python.records())?;
+    python.invoke(&["--no-proxy"])?;
+    let record = python.record()?;
+    equal(&record["logTail"], &json!(["before it"]), "logTail, which telemetry brings")?;
+    holds(record["report"]["durationMs"].is_number(), &record["report"])
 }
 
 fn a_corrupt_debug_file_costs_names() -> Outcome {
