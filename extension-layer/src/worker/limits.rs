@@ -1,6 +1,8 @@
 //! How much memory the worker may ask for. It reads hostile input beside somebody else's function: if one of the two must
 //! die of it, then the worker, which costs detail and nothing else.
 
+use std::fs;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::say::say;
@@ -14,12 +16,19 @@ const MEMORY_SHARE: u64 = 2;
 /// unpacked into memory: with less than this it would die of good input in a function of 128 MB.
 const DATA_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
+/// The kernel's word for *this one first*.
+const OOM_SCORE_ADJUSTMENT: &str = "1000";
+
 /// Bounds this process. `memory_bytes` is the size of the function's memory; without it nothing is known to be too much.
 ///
 /// What is bounded is private writable memory (`RLIMIT_DATA`): heap, stacks of threads, changed pages of files. The address
 /// space (`RLIMIT_AS`) would count every mapped ELF and debug file too, and what an allocator merely sets aside. A request
 /// above the limit ends the process; and a worker that dies leaves no core file, which could fill /tmp and hold secrets.
+///
+/// And if the function's memory is full all the same, the kernel is told whom to end first.
 pub(super) fn bind(memory_bytes: Option<u64>) {
+    // A kernel that does not let us asks nobody.
+    let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
     let data = memory_bytes.map(|memory_bytes| (Resource::Data, data_bytes_max(memory_bytes)));
     for (resource, bytes_max) in data.into_iter().chain([(Resource::Core, 0)]) {
         let limit = lowered(getrlimit(resource), bytes_max);
@@ -43,7 +52,6 @@ fn lowered(now: Rlimit, bytes_max: u64) -> Rlimit {
 #[cfg(test)]
 mod tests {
     use std::env;
-    use std::fs;
     use std::process::Command;
 
     use super::*;
@@ -74,7 +82,8 @@ mod tests {
         if env::var_os(IS_CHILD).is_some() {
             bind(Some(128 * MIB));
             let refused = Vec::<u8>::new().try_reserve_exact(100 * 1024 * 1024).is_err();
-            println!("{}refused: {refused}", fs::read_to_string("/proc/self/limits").unwrap());
+            let score = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+            println!("{}refused: {refused}, score {score}", fs::read_to_string("/proc/self/limits").unwrap());
             return;
         }
         let child = Command::new(env::current_exe().unwrap())
@@ -89,6 +98,6 @@ mod tests {
         };
         assert_eq!(limit("Max data size"), ["67108864", "67108864"], "{said}");
         assert_eq!(limit("Max core file size"), ["0", "0"], "{said}");
-        assert!(said.contains("refused: true"), "{said}");
+        assert!(said.contains("refused: true, score 1000"), "{said}");
     }
 }
