@@ -24,6 +24,7 @@
 //! It costs memory that the function may want, and the telemetry of every good invocation is told to it. After
 //! [`QUIET_INVOCATIONS`] without a failure it is let go, unless it still has something to do.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -49,6 +50,9 @@ const RESTARTS_MAX: u32 = 3;
 /// How many holds in a row may expire without an acknowledgement of anything: at 300 ms each, longer than a worker tries to ship.
 const EXPIRIES_MAX: u32 = 8;
 
+/// Invocations whose events a new worker is told.
+const OPENED_MAX: usize = 2;
+
 /// For how many invocations after a failure another one is expected: so long the worker stays, and so long `/next` is held for the end of
 /// an invocation where only telemetry tells of it.
 pub(crate) const QUIET_INVOCATIONS: u32 = 20;
@@ -65,8 +69,9 @@ pub(crate) struct Worker {
 
 struct State {
     registered: Vec<u8>,
-    /// The INVOKE event of the open invocation, and whether it is the first.
-    open: Option<(bool, Vec<u8>)>,
+    /// The last INVOKE events, the open invocation's last, and whether each is the first: the platform tells of an invocation when the next
+    /// one may run.
+    opened: VecDeque<(bool, Vec<u8>)>,
     /// What the proxy copied last of an event, and for which request.
     event: Option<(String, Vec<u8>)>,
     recent: Recent,
@@ -133,7 +138,7 @@ impl Worker {
     pub(crate) fn new(program: Program, spool: PathBuf, out: Box<dyn Write + Send>) -> Arc<Worker> {
         let state = State {
             registered: Vec::new(),
-            open: None,
+            opened: VecDeque::new(),
             event: None,
             recent: Recent::default(),
             quiet: None,
@@ -170,12 +175,15 @@ impl Worker {
         let mut state = lock(&self.state);
         state.quiet = state.quiet.map(|quiet| quiet.saturating_add(1));
         self.dismiss(&mut state);
-        let is_first = state.open.is_none();
+        let is_first = state.opened.is_empty();
         if state.is_wanted && !state.queue.is_full() {
             state.queue.push(&Message::Invoke { is_first, raw: raw.clone() }, false);
             self.changed.notify_all();
         }
-        state.open = Some((is_first, raw));
+        if state.opened.len() >= OPENED_MAX {
+            state.opened.pop_front();
+        }
+        state.opened.push_back((is_first, raw));
     }
 
     /// Remembers the beginning of what an invocation was given, for a later worker, and tells the one that runs.
@@ -516,8 +524,9 @@ impl State {
     fn want(&mut self) {
         self.is_wanted = true;
         let mut context = vec![Message::Registered(self.registered.clone())];
-        let open = self.open.as_ref();
-        context.extend(open.map(|(is_first, raw)| Message::Invoke { is_first: *is_first, raw: raw.clone() }));
+        let opened = self.opened.iter();
+        context
+            .extend(opened.map(|(is_first, raw)| Message::Invoke { is_first: *is_first, raw: raw.clone() }));
         let event = self.event.as_ref();
         context.extend(
             event.map(|(request_id, head)| Message::Event {

@@ -26,7 +26,7 @@ use trace_capture::wire::SOCKET_PATH;
 use crate::config;
 use crate::link::{Acks, Frame, Frames, MEMORY_BYTES_VARIABLE, Message};
 use crate::say::{say, spawn};
-use join::Join;
+use join::{Closed, Join};
 use outbox::{Outbox, Sandbox};
 
 /// Bytes of frames that wait between the thread that reads and the task that works: two of the largest, or what comes
@@ -35,6 +35,9 @@ const WAITING_BYTES_MAX: u32 = 8 * 1024 * 1024;
 
 /// What one frame counts beside its own bytes, in bytes.
 const FRAME_OVERHEAD_BYTES: usize = 256;
+
+/// How many frames that wait are taken before what they completed is shipped: one request takes it all.
+const FRAMES_MAX: usize = 64;
 
 /// How long one round of shipping may take. Nobody is held for so long: the supervisor's own cap is shorter, and its
 /// acknowledgement may come late.
@@ -106,7 +109,7 @@ fn run(frames: Frames, acks: &Acks, join: Join, outbox: Outbox) -> io::Result<()
     let end = watch::Sender::new(None);
     let reader = Reader { sender, end: end.clone(), acks: acks.again()?, handle: runtime.handle().clone() };
     spawn("frames", move || reader.read(frames))?;
-    runtime.block_on(work(receiver, acks, join, outbox, &end));
+    runtime.block_on(work(receiver, acks, Desk { join, outbox, end, is_last: false }));
     Ok(())
 }
 
@@ -171,55 +174,77 @@ fn end_of_shipping(deadline_ms: Option<i64>, now_ms: i64) -> Instant {
     Instant::now() + left.saturating_sub(PRINT_MARGIN)
 }
 
-/// The task that works.
-async fn work(
-    mut frames: mpsc::UnboundedReceiver<Arrived>,
-    acks: &Acks,
-    mut join: Join,
-    mut outbox: Outbox,
-    end: &watch::Sender<Option<Instant>>,
-) {
-    let deadline = Deadline::watched(end.subscribe());
-    let mut is_last = false;
+/// The task that works, until the supervisor is gone.
+async fn work(mut frames: mpsc::UnboundedReceiver<Arrived>, acks: &Acks, mut desk: Desk) {
+    let deadline = Deadline::watched(desk.end.subscribe());
     loop {
-        let wait_ms = join.closes_at_ms().map(|at_ms| u64::try_from(at_ms - now_ms()).unwrap_or(0));
+        let wait_ms = desk.join.closes_at_ms().map(|at_ms| u64::try_from(at_ms - now_ms()).unwrap_or(0));
         let arrived = match wait_ms {
             Some(wait_ms) => tokio::time::timeout(Duration::from_millis(wait_ms), frames.recv()).await.ok(),
             None => Some(frames.recv().await),
         };
         let closed = match arrived {
-            Some(Some(Arrived { frame, at_ms, thawed, _room })) => {
-                is_last |= matches!(frame.message, Message::Shutdown { .. });
-                if let Some(end_from_here) = thawed {
-                    end.send_replace(end_from_here);
-                    outbox.renew();
-                }
-                join.see(frame.message, frame.sequence, at_ms)
+            Some(Some(arrived)) => {
+                let waiting = std::iter::from_fn(|| frames.try_recv().ok());
+                std::iter::once(arrived)
+                    .chain(waiting)
+                    .take(FRAMES_MAX)
+                    .flat_map(|next| desk.see(next))
+                    .collect()
             }
             // The supervisor is gone, and with it the function: what is open is all that there will be.
             Some(None) => break,
-            None => join.close_old(now_ms()),
+            None => desk.join.close_old(now_ms()),
         };
-        if join.take_restored() {
-            outbox.renew();
-        }
-        join.take_dropped().into_iter().for_each(|dropped| outbox.warn(&dropped, &join.function));
-        outbox.ship(closed, &join.function, &mut deadline.within(SHIP_MAX), is_last).await;
-        if is_last {
-            say_lost(&mut join);
-        }
-        if let Some(sequence) = join.settled()
+        desk.ship(closed, &mut deadline.within(SHIP_MAX)).await;
+        if let Some(sequence) = desk.join.settled()
             && acks.ack(sequence).is_err()
         {
             break;
         }
     }
-    let closed = join.close_all();
-    outbox.ship(closed, &join.function, &mut deadline.within(SHIP_MAX), true).await;
-    say_lost(&mut join);
+    desk.is_last = true;
+    let closed = desk.join.close_all();
+    desk.ship(closed, &mut deadline.within(SHIP_MAX)).await;
 }
 
-/// Says what was lost when there may be no further record to count it in.
+/// What a frame may change.
+struct Desk {
+    join: Join,
+    outbox: Outbox,
+    end: watch::Sender<Option<Instant>>,
+    /// True once nothing that is put away would outlive the environment.
+    is_last: bool,
+}
+
+impl Desk {
+    /// Takes a frame, and gives the failures that it completed.
+    fn see(&mut self, Arrived { frame, at_ms, thawed, _room }: Arrived) -> Vec<Closed> {
+        self.is_last |= matches!(frame.message, Message::Shutdown { .. });
+        if let Some(end_from_here) = thawed {
+            self.end.send_replace(end_from_here);
+            self.outbox.renew();
+        }
+        let closed = self.join.see(frame.message, frame.sequence, at_ms);
+        if self.join.take_restored() {
+            self.outbox.renew();
+        }
+        closed
+    }
+
+    async fn ship(&mut self, closed: Vec<Closed>, deadline: &mut Deadline) {
+        for dropped in self.join.take_dropped() {
+            self.outbox.warn(&dropped, &self.join.function);
+        }
+        self.outbox.ship(closed, &self.join.function, deadline, self.is_last).await;
+        // There may be no further record to count it in.
+        if self.is_last {
+            say_lost(&mut self.join);
+        }
+    }
+}
+
+/// Says what is counted in no record.
 fn say_lost(join: &mut Join) {
     for (what, count) in join.take_lost() {
         say(format_args!("lost: {count} {what}"));

@@ -27,7 +27,7 @@ pub(crate) use lambda::{Setup, Stage};
 type Row = (&'static str, fn() -> Outcome);
 
 pub(crate) fn tests() -> Vec<Trial> {
-    let rows: [Row; 39] = [
+    let rows: [Row; 40] = [
         ("normal", || fourth(Setup::default(), |stage| stage.good(), &[])),
         ("json-logs", json_logs),
         ("unknown-event", || odd(|id| platform("somethingNew", json!({"requestId": id, "x": 1})))),
@@ -36,6 +36,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         ("no-metrics", || odd(|id| platform("runtimeDone", json!({"requestId": id, "status": "success"})))),
         ("no-runtimedone", no_runtimedone),
         ("late-telemetry", late_telemetry),
+        ("telemetry in the next invocation", telemetry_in_the_next_invocation),
         ("connect-late", connect_late),
         ("report-first", report_first),
         ("logs-dropped", logs_dropped),
@@ -219,6 +220,22 @@ fn late_telemetry() -> Outcome {
         stage.post(&failure(&id, "boom"))
     };
     fourth(Setup::default(), bad, &[BOOM])
+}
+
+/// The usual way without the proxy: Lambda freezes the sandbox before the platform tells.
+fn telemetry_in_the_next_invocation() -> Outcome {
+    let mut stage = Stage::start(&Setup::default())?;
+    let failed = stage.invoke();
+    stage.wait_asked()?;
+    let good = stage.invoke();
+    stage.wait_asked()?;
+    stage.post(&failure(&failed, "boom"))?;
+    stage.post(&[start(&good), done(&good), report(&good)])?;
+    stage.shut_down("spindown")?;
+    delivered(&stage, &[BOOM])?;
+    let record = stage.records()?.remove(0);
+    equal((&record["requestId"], &record["coldStart"]), (&json!(failed), &json!(true)), "whose it is")?;
+    holds(record["traceId"].is_string(), &record)
 }
 
 fn connect_late() -> Outcome {

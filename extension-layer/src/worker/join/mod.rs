@@ -103,7 +103,8 @@ impl Open {
 
     fn closes_at_ms(&self) -> i64 {
         let is_only = |witness| self.record.witnesses.iter().all(|seen| *seen == witness);
-        let wait_ms = if is_only(Witness::Platform) {
+        // Complete and still open, it only waits for the event of its invocation, which is older than all that was told.
+        let wait_ms = if is_only(Witness::Platform) || self.is_complete() {
             LINES_AFTER_MS
         } else if is_only(Witness::Capture) {
             BODY_AFTER_MS
@@ -202,7 +203,12 @@ impl Join {
             }
             Message::Lost { what, count } => self.lost(&what, count),
         }
-        closed.extend(self.close_where(Open::is_complete));
+        let known: Vec<String> = self.invocations.iter().map(|known| known.request_id.clone()).collect();
+        let is_known = |open: &Open| {
+            known.is_empty()
+                || open.record.request_id.as_ref().is_none_or(|request_id| known.contains(request_id))
+        };
+        closed.extend(self.close_where(|open| open.is_complete() && is_known(open)));
         while self.open.len() > OPEN_MAX {
             closed.extend(self.open.pop_front().map(|open| self.close(open)));
         }
@@ -272,23 +278,30 @@ impl Join {
     }
 
     fn events(&mut self, events: &[Event], sequence: u64, now_ms: i64) {
-        let mut running = None;
+        let (mut running, mut ended) = (None, None);
         for (at, event) in events.iter().enumerate() {
             match &event.what {
                 What::Function(text) => {
+                    // Whoever runs; else whoever ends next; else whoever ended, since ends may come before the lines.
                     let request_id = running.clone().or_else(|| lines::next_end(&events[at..]));
-                    let has_events = !self.invocations.is_empty();
-                    let request_id = request_id.or_else(|| self.started.clone().filter(|_| !has_events));
+                    let request_id =
+                        request_id.or_else(|| ended.clone()).or_else(|| self.started_unannounced());
                     self.logged(text, request_id, event.time_ms, sequence, now_ms);
                 }
                 What::Platform { name, record } => {
                     running = witness::start(name, record).map(str::to_owned).or(running);
+                    ended = witness::measured(name, record).and_then(|(request_id, _)| request_id).or(ended);
                     self.started = running.clone().or(self.started.take());
                     self.platform(name, record, event.time_ms, sequence, now_ms);
                 }
                 What::Extension(_) => {}
             }
         }
+    }
+
+    /// The request that was started last, where INVOKE events do not say what runs.
+    fn started_unannounced(&self) -> Option<String> {
+        self.started.clone().filter(|_| self.invocations.is_empty())
     }
 
     fn logged(

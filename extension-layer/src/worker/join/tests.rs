@@ -246,6 +246,22 @@ fn telemetry_of_the_invocation_before_belongs_to_it() {
 }
 
 #[test]
+fn lines_after_the_end_of_a_request_are_its_own_although_another_one_is_known_to_run() {
+    let mut join = join();
+    let mut closed = join.see(
+        telemetry(
+            &[REPORT, DONE, LINE].map(|event| event.replace("r1", "r2")).each_ref().map(|event| &**event),
+        ),
+        1,
+        0,
+    );
+    closed.extend(join.see(invoke("r2"), 2, 1));
+    closed.extend(join.close_all());
+    assert_eq!(closed.len(), 1);
+    assert_eq!(closed[0].record.request_id.as_deref(), Some("r2"));
+}
+
+#[test]
 fn without_invoke_events_lines_belong_to_the_request_that_was_started_last() {
     let start = r#"{"type":"platform.start","record":{"requestId":"r1"}}"#;
     let closed = all(Join::new(0), [(telemetry(&[start, DONE]), 0), (telemetry(&[LINE]), 25)]);
