@@ -86,9 +86,11 @@ pub(crate) enum Message {
     },
     /// The runtime asked for the next event: what it had to say of the last one is said. Kind 6.
     RuntimeNext,
-    /// The SHUTDOWN event. Nothing that is only put away after this outlives the environment. Kind 7.
-    Shutdown {
-        /// How the last invocation stands: a bad reason is its failure, unless it is over.
+    /// The SHUTDOWN event, for its deadline. Nothing that is only put away after this outlives the environment. Kind 7.
+    Shutdown(Vec<u8>),
+    /// The platform has had its time to say how the last invocation ended, and has not: the reason of the SHUTDOWN event may. Kind 11.
+    Unfinished {
+        /// How the invocation stands.
         ending: Ending,
         /// The event.
         raw: Vec<u8>,
@@ -164,13 +166,14 @@ impl Message {
                 (5, [&head_length, request_id, datagram, &[]])
             }
             Message::RuntimeNext => (6, [&[], &[], &[], &[]]),
-            Message::Shutdown { ending, raw } => {
+            Message::Shutdown(raw) => (7, [raw, &[], &[], &[]]),
+            Message::Unfinished { ending, raw } => {
                 flag = [match ending {
                     Ending::Over => 0,
                     Ending::Unknown => 1,
                     Ending::BrokenOff => 2,
                 }];
-                (7, [&flag, raw, &[], &[]])
+                (11, [&flag, raw, &[], &[]])
             }
             Message::Flush => (8, [&[], &[], &[], &[]]),
             Message::Lost { what, count } => {
@@ -211,16 +214,7 @@ impl Message {
                 Message::Capture { request_id: Some(request_id).filter(|id| !id.is_empty()), datagram }
             }
             6 => Message::RuntimeNext,
-            7 => {
-                let (ending, raw) = payload.split_first().ok_or_else(malformed)?;
-                let ending = match ending {
-                    0 => Ending::Over,
-                    1 => Ending::Unknown,
-                    2 => Ending::BrokenOff,
-                    _ => return Err(malformed()),
-                };
-                Message::Shutdown { ending, raw: raw.to_vec() }
-            }
+            7 => Message::Shutdown(payload),
             8 => Message::Flush,
             9 => {
                 let (count, what) = payload.split_first_chunk().ok_or_else(malformed)?;
@@ -230,6 +224,16 @@ impl Message {
             10 => {
                 let (request_id, head) = named(&payload).ok_or_else(malformed)?;
                 Message::Event { request_id, head }
+            }
+            11 => {
+                let (ending, raw) = payload.split_first().ok_or_else(malformed)?;
+                let ending = match ending {
+                    0 => Ending::Over,
+                    1 => Ending::Unknown,
+                    2 => Ending::BrokenOff,
+                    _ => return Err(malformed()),
+                };
+                Message::Unfinished { ending, raw: raw.to_vec() }
             }
             _ => return Err(malformed()),
         })
@@ -342,10 +346,12 @@ mod tests {
         assert_eq!(lost, b"\x0d\0\0\0\x09\x01\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0lines");
         let frame = through(b"\x01\0\0\0\x04\x09\0\0\0\0\0\0\0[").unwrap().unwrap();
         assert!(matches!((frame.sequence, frame.message), (9, Message::Telemetry(raw)) if raw == b"["));
-        let shutdown = Message::Shutdown { ending: Ending::Unknown, raw: b"{}".to_vec() }.encode(2);
-        assert_eq!(shutdown, b"\x03\0\0\0\x07\x02\0\0\0\0\0\0\0\x01{}");
+        let shutdown = Message::Unfinished { ending: Ending::Unknown, raw: b"{}".to_vec() }.encode(2);
+        assert_eq!(shutdown, b"\x03\0\0\0\x0b\x02\0\0\0\0\0\0\0\x01{}");
         let frame = through(&shutdown).unwrap().unwrap();
-        assert!(matches!(frame.message, Message::Shutdown { ending: Ending::Unknown, raw } if raw == b"{}"));
+        assert!(
+            matches!(frame.message, Message::Unfinished { ending: Ending::Unknown, raw } if raw == b"{}")
+        );
     }
 
     #[test]

@@ -37,11 +37,9 @@ pub(super) fn shut_down(
 ) {
     let batches = turn.batches();
     let ending = turn.ending();
-    // A reason that is no spindown is a witness of a failure of its own, and what waits goes out now or never.
+    // A reason that is no spindown may turn out to be a failure, and what waits goes out now or never.
     let is_needed = ending != Ending::Over && !is_spindown || !worker.is_wanted() && worker.has_waiting();
-    let event = Message::Shutdown { ending, raw };
-    tell_the_end(worker, &event, is_needed);
-    worker.tell(&Message::Flush);
+    tell_the_end(worker, &Message::Shutdown(raw.clone()), is_needed);
     if has_telemetry {
         let now = Instant::now();
         let last_word = deadline.checked_sub(LAST_WORD_MARGIN).unwrap_or(now);
@@ -54,6 +52,10 @@ pub(super) fn shut_down(
             Tail::Word(word, Patience::Long) => turn.wait_word(word, last_word),
             Tail::Batch => turn.wait_batch(batches, last_word),
         }
+    }
+    let ending = turn.ending();
+    if ending != Ending::Over && !is_spindown {
+        worker.report(&Message::Unfinished { ending, raw }, None);
     }
     let exit = deadline.checked_sub(EXIT_MARGIN).unwrap_or_else(Instant::now);
     if let Some(flush) = worker.tell(&Message::Flush) {
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn at_shutdown_the_worker_is_told_all_and_flushed_twice() {
+    fn at_shutdown_the_worker_is_told_all_and_flushed() {
         let directory = tempfile::tempdir().unwrap();
         let told = directory.path().join("told");
         let (send, receive) = channel();
@@ -146,7 +148,7 @@ mod tests {
         // It never acknowledges, so it is waited for until 200 ms before the deadline.
         let (worker, _) = shell(&format!("exec cat > {}", told.display()));
         run(&lambda.config(directory.path()), worker).unwrap();
-        assert_eq!(kinds(&fs::read(&told).unwrap()), [1, 2, 4, 7, 8, 8]);
+        assert_eq!(kinds(&fs::read(&told).unwrap()), [1, 2, 4, 7, 8]);
     }
 
     /// The platform's account of a timeout, and the SHUTDOWN event that follows it.

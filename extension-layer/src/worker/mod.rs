@@ -155,10 +155,10 @@ impl Reader {
     /// Ends what is under way: by the deadline of a SHUTDOWN, which is answered, or at once if its connection may be dead.
     fn set_end(&self, message: &Message, at_ms: i64, was_frozen: bool) -> Option<Option<Instant>> {
         let mut end = *self.end.borrow();
-        if let Message::Shutdown { raw, .. } = message {
+        if let Message::Shutdown(raw) = message {
             end = Some(end_of_shipping(join::deadline_ms(raw), at_ms));
         }
-        if let Message::Shutdown { .. } | Message::Invoke { .. } = message {
+        if let Message::Shutdown(_) | Message::Invoke { .. } = message {
             // A sign of life, whatever the other thread is busy with. Nobody reads it if the supervisor is gone.
             let _ = self.acks.ack(0);
         }
@@ -220,7 +220,7 @@ struct Desk {
 impl Desk {
     /// Takes a frame, and gives the failures that it completed.
     fn see(&mut self, Arrived { frame, at_ms, thawed, _room }: Arrived) -> Vec<Closed> {
-        self.is_last |= matches!(frame.message, Message::Shutdown { .. });
+        self.is_last |= matches!(frame.message, Message::Shutdown(_));
         if let Some(end_from_here) = thawed {
             self.end.send_replace(end_from_here);
             self.outbox.renew();
@@ -261,7 +261,6 @@ mod tests {
     use super::*;
     use crate::http::RequestHead;
     use crate::link::{Posted, pair};
-    use crate::turn::Ending;
 
     fn posted(message: &str) -> Message {
         let head = b"POST /2018-06-01/runtime/invocation/r1/error HTTP/1.1\r\n\r\n".to_vec();
@@ -319,7 +318,7 @@ mod tests {
         let (told, deadline_ms) = (stand.written.clone(), now_ms() + 800);
         let tells = thread::spawn(move || {
             let event = format!(r#"{{"shutdownReason":"spindown","deadlineMs":{deadline_ms}}}"#);
-            let shutdown = Message::Shutdown { ending: Ending::Over, raw: event.into_bytes() };
+            let shutdown = Message::Shutdown(event.into_bytes());
             tell(&supervisor, &[posted("first"), Message::RuntimeNext, shutdown, Message::Flush]);
             wait_ack(&supervisor, 4);
             // When it is acknowledged it is printed, since nothing that is put away outlives the environment.

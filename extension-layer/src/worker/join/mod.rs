@@ -28,7 +28,6 @@ use trace_record::failure::{Phase, Witness};
 use trace_record::normalize::telemetry::{Event, What};
 
 use crate::link::Message;
-use crate::turn::Ending;
 use batches::{Batches, Taken};
 use lines::{Lines, Origin};
 use same::Features;
@@ -192,10 +191,11 @@ impl Join {
                 self.events(&rest, sequence, now_ms);
                 closed.extend(self.close_all());
             }
-            Message::Shutdown { ending, raw } => {
-                let open = self.invocations.back().filter(|_| ending != Ending::Over);
-                let failure = open.and_then(|open| witness::shutdown(&raw, open, ending));
-                if let Some(record) = failure {
+            // What is open waits for what the platform still has to say.
+            Message::Shutdown(_) => {}
+            Message::Unfinished { ending, raw } => {
+                let open = self.invocations.back();
+                if let Some(record) = open.and_then(|open| witness::shutdown(&raw, open, ending)) {
                     self.finish_lines();
                     self.add(record, sequence, now_ms, None);
                 }

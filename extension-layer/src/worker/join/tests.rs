@@ -3,6 +3,7 @@ use trace_record::failure::Kind;
 use super::*;
 use crate::http::RequestHead;
 use crate::link::Posted;
+use crate::turn::Ending;
 
 const INVOKE: &str = r#"{"eventType":"INVOKE","deadlineMs":1795419012532,"requestId":"r1","invokedFunctionArn":"arn:aws:lambda:us-east-1:123456789012:function:f","tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1-a;Sampled=1"}}"#;
 const BODY: &str = r#"{"errorMessage": "I failed!", "errorType": "Exception", "requestId": "r1", "stackTrace": ["  File \"/var/task/app.py\", line 1, in handler\n    raise Exception('I failed!')\n"]}"#;
@@ -41,7 +42,7 @@ fn telemetry(events: &[&str]) -> Message {
 
 fn shutdown(reason: &str) -> Message {
     let raw = format!(r#"{{"eventType":"SHUTDOWN","shutdownReason":"{reason}"}}"#).into_bytes();
-    Message::Shutdown { ending: Ending::Unknown, raw }
+    Message::Unfinished { ending: Ending::Unknown, raw }
 }
 
 /// Everything that comes of these messages, the open failures last.
@@ -154,11 +155,10 @@ fn a_timeout_is_told_by_the_shutdown_alone_or_by_the_platform_and_is_one() {
     assert!(join().see(shutdown("spindown"), 1, 1).is_empty());
     assert!(join().see(shutdown("SandboxTerminated"), 1, 1).is_empty(), "no reason that is known");
     let raw = br#"{"shutdownReason":"ReleaseFail"}"#.to_vec();
-    let broken_off = Message::Shutdown { ending: Ending::BrokenOff, raw };
+    let broken_off = Message::Unfinished { ending: Ending::BrokenOff, raw };
     assert_eq!(kinds(&join().see(broken_off, 1, 1)), [Some(Kind::Exit)], "the emulator's word for failure");
     let raw = br#"{"eventType":"SHUTDOWN","shutdownReason":"failure"}"#.to_vec();
-    let idle = Message::Shutdown { ending: Ending::Over, raw };
-    assert!(join().see(idle, 1, 1).is_empty(), "the last invocation was over, and well");
+    assert!(join().see(Message::Shutdown(raw), 1, 1).is_empty(), "the last invocation may be over, and well");
 }
 
 #[test]
