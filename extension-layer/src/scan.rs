@@ -75,10 +75,15 @@ impl Scan {
         Scan { needles, status: Finder::new("\"status\""), level: Finder::new("level") }
     }
 
+    /// True if the platform says in `batch` that something failed. What the function itself logs of errors may have been dealt with.
+    pub(crate) fn says_failure(&self, batch: &[u8]) -> bool {
+        self.status.find_iter(batch).any(|at| is_bad_status(&batch[at + self.status.needle().len()..]))
+    }
+
     /// True if `batch`, the body of a POST of the Telemetry API, may hold a failure.
     pub(crate) fn may_hold_failure(&self, batch: &[u8]) -> bool {
         is_piece(batch)
-            || self.status.find_iter(batch).any(|at| is_bad_status(&batch[at + self.status.needle().len()..]))
+            || self.says_failure(batch)
             || self.level.find_iter(batch).any(|at| is_bad_level(&batch[at + self.level.needle().len()..]))
             || self.needles.iter().any(|needle| needle.find(batch).is_some())
     }
@@ -180,6 +185,8 @@ mod tests {
         ] {
             assert_eq!(scan.may_hold_failure(batch.as_bytes()), expected, "{batch}");
         }
+        assert!(scan.says_failure(br#"[{"type":"platform.report","record":{"status":"error"}}]"#));
+        assert!(!scan.says_failure(br#"[{"type":"function","record":{"level":"ERROR","status":500}}]"#));
     }
 
     #[test]

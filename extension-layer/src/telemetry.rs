@@ -159,6 +159,9 @@ impl Telemetry {
         let words = scan::words(&batch);
         // First to the worker, then to whoever waits for the word and asks the worker next.
         if self.scan.may_hold_failure(&batch) {
+            if self.scan.says_failure(&batch) {
+                self.worker.failed();
+            }
             let failure = Failure::new(Source::Telemetry, self.turn.request_id(), &batch);
             self.worker.report(&Message::Telemetry(batch), Some(failure));
         } else {

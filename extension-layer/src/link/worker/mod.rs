@@ -73,8 +73,10 @@ struct State {
     /// What the proxy copied last of an event, and for which request.
     event: Option<(String, Vec<u8>)>,
     recent: Recent,
-    /// Invocations that began since the last failure. `None` before the first.
+    /// Invocations that began since the worker was needed last. `None` before the first time.
     quiet: Option<u32>,
+    /// Invocations that began since the platform said last that one failed. `None` before the first time.
+    well: Option<u32>,
     queue: Queue,
     /// The sequence number of the last failure, and of the last that was held for.
     reported: u64,
@@ -102,6 +104,7 @@ impl Worker {
             event: None,
             recent: Recent::default(),
             quiet: None,
+            well: None,
             queue: Queue::default(),
             reported: 0,
             held: 0,
@@ -133,7 +136,8 @@ impl Worker {
     /// Remembers the invocation that begins, for a later worker, and tells the one that runs.
     pub(crate) fn opened(&self, raw: Vec<u8>) {
         let mut state = lock(&self.state);
-        state.quiet = state.quiet.map(|quiet| quiet.saturating_add(1));
+        let one_more = |count: Option<u32>| count.map(|count| count.saturating_add(1));
+        (state.quiet, state.well) = (one_more(state.quiet), one_more(state.well));
         self.dismiss(&mut state);
         let is_first = state.opened.is_empty();
         if state.is_wanted && !state.queue.is_full() {
@@ -171,9 +175,14 @@ impl Worker {
         }
     }
 
-    /// True if something failed a short while ago.
+    /// Notes that the platform said of an invocation that it failed.
+    pub(crate) fn failed(&self) {
+        lock(&self.state).well = Some(0);
+    }
+
+    /// True if an invocation failed a short while ago.
     pub(crate) fn expects_failures(&self) -> bool {
-        lock(&self.state).quiet.is_some_and(|quiet| quiet < QUIET_INVOCATIONS)
+        lock(&self.state).well.is_some_and(|well| well < QUIET_INVOCATIONS)
     }
 
     /// True if something waits for a sink, where the next worker finds it.

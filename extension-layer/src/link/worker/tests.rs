@@ -185,12 +185,12 @@ fn a_worker_that_nobody_needs_is_let_go_and_another_one_comes_when_it_is_needed(
     for _ in 0..QUIET_INVOCATIONS - 1 {
         worker.opened(b"{}".to_vec());
     }
-    assert!(worker.expects_failures() && is_running(&worker));
+    assert!(is_running(&worker));
     // This one acknowledges no invocations.
     lock(&worker.state).settled = u64::MAX;
     wait_empty(&worker);
     worker.opened(b"{}".to_vec());
-    assert!(!worker.expects_failures() && !is_running(&worker));
+    assert!(!is_running(&worker));
     assert_eq!(worker.tell(&Message::Flush), None);
     lock(&worker.state).settled = 0;
     report(&worker, "{}");
@@ -240,4 +240,17 @@ fn what_does_not_fit_becomes_a_bare_record() {
     assert!(!written.lines().is_empty());
     worker.end();
     assert_eq!(written.lines().len(), 50);
+}
+
+#[test]
+fn failures_are_expected_for_a_while_after_one_and_not_for_what_was_only_logged() {
+    let (worker, _) = shell("exec cat >/dev/null");
+    report(&worker, "{}");
+    assert!(!worker.expects_failures());
+    worker.failed();
+    for _ in 0..QUIET_INVOCATIONS {
+        assert!(worker.expects_failures());
+        worker.opened(b"{}".to_vec());
+    }
+    assert!(!worker.expects_failures());
 }
