@@ -59,22 +59,27 @@ pub(crate) enum Subscription {
 }
 
 impl Api {
-    /// Registers the extension `name`, for INVOKE too unless `managed` or Lambda says that there are none. Also returns
-    /// Lambda's answer, which describes the function.
-    pub(crate) fn register(endpoint: Endpoint, name: &str, managed: bool) -> Result<(Api, Vec<u8>)> {
+    /// Registers the extension `name`, for INVOKE too unless `managed` or Lambda says that there are none, and does something `meanwhile`.
+    /// Also returns Lambda's answer, which describes the function.
+    pub(crate) fn register(
+        endpoint: Endpoint,
+        name: &str,
+        managed: bool,
+        meanwhile: impl FnOnce(),
+    ) -> Result<(Api, Vec<u8>)> {
         let mut connection = Connection::new(endpoint);
         let fields = [
             ("Lambda-Extension-Name", name),
             ("Lambda-Extension-Accept-Feature", "accountId"),
             ("Content-Type", "application/json"),
         ];
-        let mut register = |body: &str| connection.exchange("POST", REGISTER, &fields, body.as_bytes());
         let shutdown_only = r#"{"events":["SHUTDOWN"]}"#;
+        let events = if managed { shutdown_only } else { r#"{"events":["INVOKE","SHUTDOWN"]}"# };
         let mut answer =
-            register(if managed { shutdown_only } else { r#"{"events":["INVOKE","SHUTDOWN"]}"# })?;
+            connection.exchange_while("POST", REGISTER, &fields, events.as_bytes(), meanwhile)?;
         let has_no_invoke = answer.status == 403 && memmem::find(&answer.body, b"InvalidEventType").is_some();
         if has_no_invoke && !managed {
-            answer = register(shutdown_only)?;
+            answer = connection.exchange("POST", REGISTER, &fields, shutdown_only.as_bytes())?;
         }
         let identifier = answer.fields.get("lambda-extension-identifier");
         match identifier.and_then(|identifier| std::str::from_utf8(identifier).ok()) {

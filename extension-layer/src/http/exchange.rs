@@ -85,6 +85,19 @@ impl Connection {
         fields: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Answer> {
+        self.exchange_while(method, path, fields, body, || ())
+    }
+
+    /// As [`Connection::exchange`], with something to do while Lambda works on its answer.
+    pub(crate) fn exchange_while(
+        &mut self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+        meanwhile: impl FnOnce(),
+    ) -> Result<Answer> {
+        let mut meanwhile = Some(meanwhile);
         let mut request = format!(
             "{method} {}{path} HTTP/1.1\r\nHost: {}\r\n",
             self.endpoint.path, self.endpoint.authority
@@ -99,16 +112,25 @@ impl Connection {
         let request = [request.as_bytes(), body].concat();
 
         if let Some(idle) = self.open.take()
-            && let Ok(answer) = self.send(idle, method, &request)
+            && let Ok(answer) = self.send(idle, method, &request, &mut meanwhile)
         {
             return Ok(answer);
         }
         let stream = self.endpoint.connect().map_err(Error::io("connecting to Lambda's API"))?;
-        self.send(Reader::new(stream), method, &request)
+        self.send(Reader::new(stream), method, &request, &mut meanwhile)
     }
 
-    fn send(&mut self, mut reader: Reader<TcpStream>, method: &str, request: &[u8]) -> Result<Answer> {
+    fn send(
+        &mut self,
+        mut reader: Reader<TcpStream>,
+        method: &str,
+        request: &[u8],
+        meanwhile: &mut Option<impl FnOnce()>,
+    ) -> Result<Answer> {
         reader.stream().write_all(request).map_err(Error::io("writing to Lambda's API"))?;
+        if let Some(meanwhile) = meanwhile.take() {
+            meanwhile();
+        }
         let head = reader.head()?.ok_or(Error::Closed { what: "an exchange with Lambda's API" })?;
         let head = ResponseHead::parse(head)?;
         let body = read_body(&mut reader, head.framing(method)?, ANSWER_BYTES_MAX)?;

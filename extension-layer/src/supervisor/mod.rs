@@ -74,11 +74,20 @@ pub(crate) fn main(worker: impl FnOnce(Frames, Acks) -> ExitCode) -> ExitCode {
 ///
 /// If the extension cannot be registered. Nothing later is an error.
 fn run(config: &Config, worker: Arc<Worker>) -> Result<()> {
-    let (mut api, description) = register(config)?;
     let mut supervisor = Supervisor::new(worker, config);
-    if !config.disabled {
-        supervisor.worker.registered(description);
-        guarded(|| supervisor.listen(config, &mut api));
+    let mut port = None;
+    let (mut api, description) = register(config, || {
+        if !config.disabled {
+            port = guarded(|| supervisor.listen(config)).flatten();
+        }
+    })?;
+    supervisor.worker.registered(description);
+    if let Some(port) = port {
+        guarded(|| supervisor.subscribe(&mut api, port));
+    }
+    // An environment that was reset left it, and nothing may fail again that would start a worker.
+    if !config.disabled && supervisor.worker.has_waiting() {
+        supervisor.worker.report(&Message::Flush, None);
     }
     let refusal = Once::new();
     let mut failures = 0;
@@ -110,11 +119,14 @@ fn run(config: &Config, worker: Arc<Worker>) -> Result<()> {
     Ok(())
 }
 
-fn register(config: &Config) -> Result<(Api, Vec<u8>)> {
+/// Registers, and does something while Lambda works on its answer.
+fn register(config: &Config, meanwhile: impl FnOnce()) -> Result<(Api, Vec<u8>)> {
     let endpoint = Endpoint::parse(&config.runtime_api)?;
+    let mut meanwhile = Some(meanwhile);
     let mut attempt = 0;
     loop {
-        match Api::register(endpoint.clone(), &config.name, config.managed) {
+        let meanwhile = || meanwhile.take().into_iter().for_each(|meanwhile| meanwhile());
+        match Api::register(endpoint.clone(), &config.name, config.managed, meanwhile) {
             Err(error) if attempt + 1 >= REGISTER_ATTEMPTS => return Err(error),
             Err(_) => thread::sleep(pause(attempt)),
             registered => return registered,
@@ -147,9 +159,9 @@ impl Supervisor {
         }
     }
 
-    /// Opens the ways in, each for itself. Before the first `/next`, since that is when Lambda starts the runtime's first
-    /// invocation, and ends the time for subscriptions.
-    fn listen(&mut self, config: &Config, api: &mut Api) {
+    /// Opens the ways in, each for itself, and gives the port that takes telemetry. All of it is ready when Lambda knows of us: then it starts
+    /// the runtime.
+    fn listen(&mut self, config: &Config) -> Option<u16> {
         let (worker, turn) = (&self.worker, &self.turn);
         let captured = CaptureSocket::bind(&config.capture)
             .and_then(|socket| Capture::start(socket, Arc::clone(worker), Arc::clone(turn)));
@@ -170,14 +182,14 @@ impl Supervisor {
             let port = listener.local_addr()?.port();
             Telemetry::start(listener, Arc::clone(worker), Arc::clone(turn)).map(|()| port)
         });
-        match listening.map(|port| api.subscribe(port)) {
-            Ok(Subscription::Accepted) => self.has_telemetry = true,
-            Ok(Subscription::None(refusal)) => say(format_args!("no telemetry: {refusal}")),
-            Err(error) => say(format_args!("no telemetry: {error}")),
-        }
-        // An environment that was reset left it, and nothing may fail again that would start a worker.
-        if self.worker.has_waiting() {
-            self.worker.report(&Message::Flush, None);
+        listening.map_err(|error| say(format_args!("no telemetry: {error}"))).ok()
+    }
+
+    /// Subscribes to telemetry. Before the first `/next`, which ends the time for subscriptions.
+    fn subscribe(&mut self, api: &mut Api, port: u16) {
+        match api.subscribe(port) {
+            Subscription::Accepted => self.has_telemetry = true,
+            Subscription::None(refusal) => say(format_args!("no telemetry: {refusal}")),
         }
     }
 
