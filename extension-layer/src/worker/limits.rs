@@ -13,7 +13,7 @@ const MEMORY_SHARE: u64 = 2;
 
 /// The least that is allowed, in bytes. A worker that ships one failure has 1.2 MiB (measured, CloudWatch client over plain
 /// HTTP). But frames of 8 MiB may wait, 16 open failures may have bodies of 1 MiB each, a compressed debug section is
-/// unpacked into memory, and the names of a program with 7 MB of debug information took 38 MiB (measured): with less than
+/// unpacked into memory, and the names of a panic took 38 MiB where the C library's debug files are installed, compressed (measured; 4 without): with less than
 /// this it would die of good input in a function of 128 MB. If the function needs the memory itself, the kernel ends the worker first.
 const DATA_BYTES_MIN: u64 = 96 * 1024 * 1024;
 
