@@ -19,7 +19,7 @@ use super::http::{Connection, Request};
 use super::sink::Sink;
 use crate::harness::{Outcome, Stop, extension, holds, valid};
 
-/// How long the extension may leave an event unasked for. Half as long as a hang is in the words, and twenty holds.
+/// How long the extension may leave an event unasked for: twenty holds.
 const HANG: Duration = Duration::from_secs(6);
 
 /// How long a SHUTDOWN may take: what Lambda gives to an external extension.
