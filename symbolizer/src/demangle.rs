@@ -26,6 +26,16 @@ pub(crate) fn is_mangled(name: &str) -> bool {
     name.starts_with("_Z") || name.starts_with("_R")
 }
 
+/// Whether the mangled name `symbol` may be that of the function whose last part is `plain`: linkers make one of functions
+/// with equal code, and then the symbol may be another's.
+pub(crate) fn may_be(symbol: &str, plain: &str) -> bool {
+    let base = plain.split('<').next().unwrap_or_default();
+    let is_identifier =
+        !base.is_empty() && base.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    // Operators, destructors and closures are spelled otherwise in mangled names.
+    !is_identifier || base.starts_with("operator") || symbol.contains(base)
+}
+
 /// The name without what compilers append when they clone or split a function: `.cold`, `.constprop.0`,
 /// `.llvm.1234`. Legacy Rust names may have dots inside, so they end behind their hash.
 fn without_suffix(name: &str) -> &str {

@@ -2,6 +2,7 @@
 //! has, which debug file it points to, and the bytes of a named section.
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -9,10 +10,10 @@ use std::path::{Path, PathBuf};
 use object::read::CompressionFormat;
 use object::{Object, ObjectKind, ObjectSection, ObjectSegment, SectionFlags, SegmentFlags, elf};
 
-use crate::address::ModuleAddress;
 use crate::build_id::BuildId;
 use crate::error::{Error, ErrorKind};
 use crate::mmap::{Bytes, FileIdentity};
+use crate::relocate;
 
 /// Decompressed bytes of one file's sections together at most. The largest `.debug_info` of a program that fits a function
 /// (10 GB image, 250 MB archive) is far smaller; a header can claim 2^64.
@@ -22,11 +23,17 @@ pub(crate) const DECOMPRESSED_BYTES_MAX: u64 = 1 << 30;
 /// debug information comes to 2 to 6.
 const DECOMPRESSION_RATIO_MAX: u64 = 1_000;
 
+/// Bytes of decompressed MiniDebugInfo at most: the symbol tables of the largest programs.
+const MINI_DEBUG_BYTES_MAX: u64 = 256 << 20;
+
+/// KiB of memory that decompressing MiniDebugInfo may take: `xz -9` needs 65 MiB.
+const XZ_MEMORY_KIB_MAX: u32 = 80 << 10;
+
 /// One ELF file, mapped and checked as far as its headers go.
 ///
 /// [`object`]'s view borrows the bytes and costs microseconds to make, so it is made anew where it is needed, and
 /// this value owns all that it refers to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Elf {
     path: PathBuf,
     identity: FileIdentity,
@@ -44,12 +51,17 @@ impl Elf {
     /// Maps `path` and reads its headers.
     pub(crate) fn open(path: &Path) -> Result<Elf, Error> {
         let (bytes, identity) = Bytes::map(path)?;
+        Elf::from_bytes(path, identity, bytes)
+    }
+
+    /// Reads the headers of what stands in `bytes`, which come from the file at `path`.
+    fn from_bytes(path: &Path, identity: FileIdentity, bytes: Bytes) -> Result<Elf, Error> {
         if !bytes.starts_with(&elf::ELFMAG) {
             return Err(Error::new(ErrorKind::NotElf, path));
         }
         let view = object::File::parse(&*bytes)
             .map_err(|error| Error::caused_by(ErrorKind::Corrupt, path, error))?;
-        if matches!(view.kind(), ObjectKind::Relocatable | ObjectKind::Core) {
+        if view.kind() == ObjectKind::Core {
             return Err(Error::new(ErrorKind::NotLinked, path));
         }
         drop(view);
@@ -88,6 +100,32 @@ pub(crate) fn debug_link(view: &object::File<'_>) -> Option<DebugLink> {
     Some(DebugLink { name: OsString::from_vec(name.to_owned()), crc32 })
 }
 
+/// What `.gnu_debugaltlink` says: the path of the file that `dwz` moved to what several debug files have in common, and
+/// its build-id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SharedLink {
+    pub(crate) path: PathBuf,
+    pub(crate) build_id: BuildId,
+}
+
+/// The link to the shared file, if there is one. A damaged one counts as none.
+pub(crate) fn shared_link(view: &object::File<'_>) -> Option<SharedLink> {
+    let (path, build_id) = view.gnu_debugaltlink().ok().flatten()?;
+    let path = PathBuf::from(OsString::from_vec(path.to_owned()));
+    Some(SharedLink { path, build_id: BuildId::new(build_id)? })
+}
+
+/// The symbol table of MiniDebugInfo: an ELF file of its own, compressed as a section. A damaged one counts as none.
+pub(crate) fn mini_debug(elf: &Elf, view: &object::File<'_>) -> Option<Elf> {
+    let section = view.section_by_name(".gnu_debugdata")?;
+    let compressed = section.data().ok()?;
+    let most = u64::try_from(compressed.len()).ok()?.saturating_mul(DECOMPRESSION_RATIO_MAX);
+    let mut bytes = Vec::new();
+    let reader = lzma_rust2::XzReader::new_mem_limit(compressed, true, XZ_MEMORY_KIB_MAX);
+    reader.take(most.min(MINI_DEBUG_BYTES_MAX)).read_to_end(&mut bytes).ok()?;
+    Elf::from_bytes(elf.path(), elf.identity, Bytes::owned(bytes)).ok()
+}
+
 /// Whether the file has debug information of its own. A stripped file has no such section; a debug file that
 /// was cut off has one without bytes.
 pub(crate) fn has_dwarf(view: &object::File<'_>) -> bool {
@@ -116,7 +154,11 @@ pub(crate) fn section(
     let stored = section.compressed_file_range().map_err(|error| in_section(&error))?;
     if stored.format == CompressionFormat::None {
         let part = elf.bytes.part(stored.offset, stored.compressed_size);
-        return part.ok_or_else(|| in_section(&"lies past the end of the file"));
+        let part = part.ok_or_else(|| in_section(&"lies past the end of the file"))?;
+        return Ok(match view.kind() {
+            ObjectKind::Relocatable => relocated(view, &section, part.to_vec()),
+            _ => part,
+        });
     }
     let ratio_max = stored.compressed_size.saturating_mul(DECOMPRESSION_RATIO_MAX);
     if stored.uncompressed_size > ratio_max.min(*decompressed_bytes_left) {
@@ -126,9 +168,33 @@ pub(crate) fn section(
         )));
     }
     *decompressed_bytes_left -= stored.uncompressed_size;
+    let data = stored.data(&**elf.bytes()).map_err(|error| in_section(&error))?;
     let bytes =
-        stored.data(&**elf.bytes()).and_then(|data| data.decompress()).map_err(|error| in_section(&error))?;
-    Ok(Bytes::owned(bytes.into_owned()))
+        decompress(data.data, data.format, stored.uncompressed_size).map_err(|error| in_section(&error))?;
+    Ok(match view.kind() {
+        ObjectKind::Relocatable => relocated(view, &section, bytes),
+        _ => Bytes::owned(bytes),
+    })
+}
+
+/// A section of a relocatable object as the linker would have completed it.
+fn relocated(view: &object::File<'_>, section: &object::Section<'_, '_>, mut bytes: Vec<u8>) -> Bytes {
+    relocate::apply(view, section, &mut bytes);
+    Bytes::owned(bytes)
+}
+
+/// Exactly `length` bytes out of a compressed section, however many more it would give.
+fn decompress(data: &[u8], format: CompressionFormat, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(std::io::Error::other)?];
+    match format {
+        CompressionFormat::Zlib => flate2::read::ZlibDecoder::new(data).read_exact(&mut bytes)?,
+        CompressionFormat::Zstandard => {
+            let decoder = ruzstd::decoding::StreamingDecoder::new(data).map_err(std::io::Error::other);
+            decoder?.read_exact(&mut bytes)?;
+        }
+        _ => return Err(std::io::Error::other("compressed in a way that is not known")),
+    }
+    Ok(bytes)
 }
 
 /// Where a module has code: its executable sections, or its executable segments if it has no section headers.
@@ -137,7 +203,14 @@ pub(crate) struct CodeRanges(Vec<Range<u64>>);
 
 impl CodeRanges {
     pub(crate) fn of(view: &object::File<'_>) -> CodeRanges {
-        let sections = view.sections().filter(|section| is_executable(section.flags()));
+        let only = match view.kind() {
+            ObjectKind::Relocatable => relocate::code_section(view),
+            _ => None,
+        };
+        let is_code = |section: &object::Section<'_, '_>| {
+            is_executable(section.flags()) && only.is_none_or(|only| only == section.index())
+        };
+        let sections = view.sections().filter(is_code);
         let mut ranges: Vec<_> = sections.map(|section| extent(section.address(), section.size())).collect();
         if ranges.is_empty() {
             let executable = |flags| {
@@ -150,9 +223,10 @@ impl CodeRanges {
         CodeRanges(ranges)
     }
 
-    /// Never true for `u64::MAX`: ranges end before it.
-    pub(crate) fn contains(&self, address: ModuleAddress) -> bool {
-        self.0.iter().any(|range| range.contains(&address.0))
+    /// Whether code may start at `address`. What linkers dropped starts at 0 or thereabouts, or at the end of the
+    /// address space. Never true for `u64::MAX`: ranges end before it.
+    pub(crate) fn starts_in(&self, address: u64) -> bool {
+        self.0.iter().any(|range| range.contains(&address))
     }
 }
 

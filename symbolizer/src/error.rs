@@ -51,7 +51,7 @@ pub enum ErrorKind {
     Changed,
     /// The file does not start with the ELF magic number.
     NotElf,
-    /// An ELF file that nobody runs: a relocatable object or a core dump. Its addresses mean something else.
+    /// A core dump: its addresses belong to the modules that it names.
     NotLinked,
     /// The file starts as ELF, but its headers point outside the file or contradict themselves.
     Corrupt,
@@ -67,7 +67,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Unreadable => "file cannot be read",
             ErrorKind::Changed => "file changed while it was opened, try again once it is written",
             ErrorKind::NotElf => "not an ELF file, name a program or a shared object",
-            ErrorKind::NotLinked => "relocatable object or core dump, name the linked program instead",
+            ErrorKind::NotLinked => "core dump, name the program or shared object instead",
             ErrorKind::Corrupt => "truncated or corrupt ELF file",
             ErrorKind::Dwarf => "debug information cannot be used",
         })

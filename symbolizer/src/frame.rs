@@ -52,6 +52,8 @@ pub enum Missing {
     NoSymbols,
     /// It is code, but nothing covers it, such as padding between functions.
     NotCovered,
+    /// The time that was given was over before anything was known.
+    Unfinished,
 }
 
 impl fmt::Display for Missing {
@@ -60,6 +62,7 @@ impl fmt::Display for Missing {
             Missing::NotCode => "address is outside every executable section of the module",
             Missing::NoSymbols => "module has no symbols and no debug file was found",
             Missing::NotCovered => "no function or symbol covers the address",
+            Missing::Unfinished => "time was up before the address was named",
         })
     }
 }

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::build_id::BuildId;
-use crate::elf::DebugLink;
+use crate::elf::{DebugLink, SharedLink};
 use crate::error::Error;
 
 /// Where to look for debug files, apart from beside the module itself.
@@ -21,12 +21,15 @@ use crate::error::Error;
 pub struct Search {
     /// Roots that hold a `.build-id` tree and a copy of the system's directories, the first asked first.
     pub debug_dirs: Vec<PathBuf>,
+    /// Beginnings of paths as the compiler recorded them, and what to put in their place when a split file is looked
+    /// for; the first that fits is taken.
+    pub path_maps: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Search {
     /// What distributions use: `/usr/lib/debug`.
     pub fn system() -> Search {
-        Search { debug_dirs: vec![PathBuf::from("/usr/lib/debug")] }
+        Search { debug_dirs: vec![PathBuf::from("/usr/lib/debug")], path_maps: Vec::new() }
     }
 }
 
@@ -65,6 +68,11 @@ pub enum Refusal {
     SameFile,
     /// The debug link names no plain file: its name is empty, `.`, `..` or has a `/` in it.
     LinkName,
+    /// The split file has no unit of the id that the program demands.
+    SplitId {
+        /// The id that the program's unit has.
+        wanted: u64,
+    },
     /// The file belongs to the module but holds neither debug information nor a symbol table.
     Stripped,
 }
@@ -86,6 +94,9 @@ impl fmt::Display for Refused {
             }
             Refusal::NoProof => {
                 write!(f, "debug file {path} has no build-id to compare with the module's")
+            }
+            Refusal::SplitId { wanted } => {
+                write!(f, "split file {path} has no unit with the id {wanted:016x}")
             }
             Refusal::SameFile => write!(f, "debug file {path} is the module itself"),
             Refusal::LinkName => write!(f, "debug link {path} is no plain file name"),
@@ -123,14 +134,10 @@ pub(crate) fn candidates(
 ) -> (Vec<Candidate>, Option<Refused>) {
     let mut candidates = Vec::new();
     if let Some(id) = build_id {
-        let digits = id.to_string();
-        // A build-id has at least two bytes.
-        let (first, rest) = digits.split_at(2);
+        let by_id = below_build_id(id, "debug");
         let proof = Proof { build_id: Some(id.clone()), crc32: None };
-        candidates.extend(search.debug_dirs.iter().map(|root| Candidate {
-            path: root.join(".build-id").join(first).join(format!("{rest}.debug")),
-            proof: proof.clone(),
-        }));
+        let candidate = |root: &PathBuf| Candidate { path: root.join(&by_id), proof: proof.clone() };
+        candidates.extend(search.debug_dirs.iter().map(candidate));
     }
     let Some(link) = link else { return (candidates, None) };
     if !is_plain_name(link) {
@@ -146,6 +153,54 @@ pub(crate) fn candidates(
         directories.map(|directory| Candidate { path: directory.join(&link.name), proof: proof.clone() }),
     );
     (candidates, None)
+}
+
+/// Where the file may be that `dwz` made, to which the debug file in `directory` (absolute, symbolic links resolved)
+/// refers with `link`: where the link says, in the `.dwz` folder of each root, by its build-id.
+pub(crate) fn shared_candidates(directory: &Path, link: &SharedLink, search: &Search) -> Vec<Candidate> {
+    let proof = Proof { build_id: Some(link.build_id.clone()), crc32: None };
+    let mut paths = vec![directory.join(&link.path)];
+    if let Some(name) = link.path.file_name() {
+        paths.extend(search.debug_dirs.iter().map(|root| root.join(".dwz").join(name)));
+    }
+    let by_id = below_build_id(&link.build_id, "debug");
+    paths.extend(search.debug_dirs.iter().map(|root| root.join(&by_id)));
+    paths.into_iter().map(|path| Candidate { path, proof: proof.clone() }).collect()
+}
+
+/// Where the package of split files may be: beside the program, beside its debug file, by the build-id of the program.
+/// A package proves itself unit by unit.
+pub(crate) fn package_candidates(
+    binary: &Path,
+    debug: &Path,
+    build_id: Option<&BuildId>,
+    search: &Search,
+) -> Vec<PathBuf> {
+    let with_suffix = |path: &Path| {
+        let mut path = path.as_os_str().to_owned();
+        path.push(".dwp");
+        PathBuf::from(path)
+    };
+    let mut paths = vec![with_suffix(binary)];
+    if debug != binary {
+        paths.push(with_suffix(debug));
+        // app.debug goes with app.dwp.
+        paths.push(debug.with_extension("dwp"));
+    }
+    if let Some(id) = build_id {
+        let by_id = below_build_id(id, "dwp");
+        paths.extend(search.debug_dirs.iter().map(|root| root.join(&by_id)));
+    }
+    paths.dedup();
+    paths
+}
+
+/// `.build-id/ab/cdef.EXTENSION`: where a file with this build-id stands below a root.
+fn below_build_id(id: &BuildId, extension: &str) -> PathBuf {
+    let digits = id.to_string();
+    // A build-id has at least two bytes.
+    let (first, rest) = digits.split_at(2);
+    Path::new(".build-id").join(first).join(format!("{rest}.{extension}"))
 }
 
 fn is_plain_name(link: &DebugLink) -> bool {
@@ -188,7 +243,8 @@ mod tests {
 
     #[test]
     fn build_id_trees_come_before_the_debug_link() {
-        let search = Search { debug_dirs: vec!["/usr/lib/debug".into(), "/symbols".into()] };
+        let search =
+            Search { debug_dirs: vec!["/usr/lib/debug".into(), "/symbols".into()], ..Search::default() };
         let (candidates, refused) =
             candidates(Path::new("/opt/bin"), Some(&id("9d2c00ff")), Some(&link("app.debug")), &search);
         let paths: Vec<_> = candidates.iter().map(|candidate| candidate.path.to_str().unwrap()).collect();

@@ -3,7 +3,7 @@
 //! DWARF readers hold pieces of a file for as long as a module lives, so the bytes are counted by reference and
 //! a reader keeps its own count. That lets one value own the map and what was parsed from it.
 
-#![expect(unsafe_code, reason = "mapping a file, and promising gimli that its bytes stay where they are")]
+#![expect(unsafe_code, reason = "mapping a file")]
 
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -76,12 +76,6 @@ impl Bytes {
             range: self.range.start + start..self.range.start + end,
         })
     }
-
-    /// Where `part`, borrowed from these bytes, starts in them; `None` if it lies elsewhere.
-    pub(crate) fn offset_of(&self, part: &[u8]) -> Option<usize> {
-        let offset = part.as_ptr().addr().checked_sub(self.as_ptr().addr())?;
-        (offset.checked_add(part.len())? <= self.len()).then_some(offset)
-    }
 }
 
 impl Store {
@@ -106,13 +100,6 @@ impl fmt::Debug for Bytes {
         write!(f, "Bytes({})", self.len())
     }
 }
-
-// SAFETY: `deref` returns the pages of a map or the heap block of a box. Both are reached through an `Arc`, so
-// moving a `Bytes` moves neither, and no method changes the `Store` inside. The range of one value never changes.
-unsafe impl gimli::StableDeref for Bytes {}
-
-// SAFETY: a clone shares the same `Store` through the `Arc` and has the same range, so it derefs to the same bytes.
-unsafe impl gimli::CloneStableDeref for Bytes {}
 
 #[cfg(test)]
 mod tests {
@@ -139,8 +126,6 @@ mod tests {
         let part = bytes.part(2, 5).unwrap();
         assert_eq!(&*part, b"23456");
         assert_eq!(&*part.part(1, 2).unwrap(), b"34");
-        assert_eq!(bytes.offset_of(&part), Some(2));
-        assert_eq!(part.offset_of(&bytes), None);
         for (offset, length) in [(5, 6), (11, 0), (u64::MAX, 1), (1, u64::MAX)] {
             assert!(bytes.part(offset, length).is_none(), "{offset} {length}");
         }

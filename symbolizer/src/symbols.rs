@@ -1,4 +1,4 @@
-//! The symbol tables of a module and of its debug file as one map from address to name.
+//! The symbol tables of a module, of its debug file and of its MiniDebugInfo, asked for many addresses at once.
 //!
 //! The rules are those that give no wrong names. A symbol with a size covers exactly that. A `.symtab` symbol
 //! without one is hand-written code (`_start`, `_init`): it reaches to the next symbol of any kind or the end of
@@ -7,235 +7,293 @@
 //! names code, so `_end`, `_edata`, absolute and data symbols never do. Where several symbols cover an address the
 //! one that starts last wins; of several at one start, the global before the weak before the local, then the
 //! first in byte order.
+//!
+//! No table is sorted: each symbol is looked up among the sorted addresses, in one pass.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::ops::Range;
 
-use object::read::SectionIndex;
-use object::{Object, ObjectSection, ObjectSymbol, SymbolKind, SymbolSection};
+use object::elf as sh;
+use object::read::elf::{ElfFile, FileHeader, Sym, SymbolTable};
+use object::{Endianness, Object, ObjectKind, ObjectSection};
 
 use crate::address::ModuleAddress;
 use crate::demangle::NAME_BYTES_MAX;
 use crate::elf::{self, Elf};
-use crate::mmap::Bytes;
+use crate::relocate;
 
-/// Symbols taken from one file at most. Browsers have some 2 million; the rest of a longer table is left out.
-const SYMBOLS_MAX: usize = 1 << 22;
+/// Symbols read of one table at most. Browsers have some 2 million; the rest of a longer table is left out.
+const SYMBOLS_MAX: usize = 1 << 23;
 
-/// Names of code by address.
-pub(crate) struct SymbolTable {
-    /// The files that hold the names.
-    files: Vec<Bytes>,
-    /// Pieces of the address space, sorted and disjoint, each with the symbol that owns it by its size.
-    sized: Vec<Piece>,
-    /// The same for symbols without a size, which are asked only where no sized one covers.
-    labels: Vec<Piece>,
-}
+/// Addresses that symbols cover at most, counted again for each symbol. Honest tables have a few aliases of each.
+const COVERED_MAX: usize = 1 << 26;
 
 /// A name for an address.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Symbol<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Symbol {
     /// As it stands in the table, not demangled.
-    pub(crate) name: Cow<'a, str>,
+    pub(crate) name: Box<str>,
     /// Where the symbol starts.
-    pub(crate) start: ModuleAddress,
-    /// The symbol has no size, and that it reaches as far as the address is a guess.
-    pub(crate) nearest: bool,
+    pub(crate) start: u64,
+    /// How far it reaches.
+    pub(crate) reach: Reach,
 }
 
-struct Piece {
-    range: Range<u64>,
-    symbol: Entry,
-}
-
-#[derive(Clone, Copy)]
-struct Entry {
-    start: u64,
-    /// Where its claim ends.
-    end: u64,
-    name: Name,
-    rank: Rank,
-}
-
-/// Where the name stands: which file, and the bytes in it.
-#[derive(Clone, Copy)]
-struct Name {
-    file: usize,
-    offset: usize,
-    length: usize,
+/// Why a symbol names an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Its size covers the address.
+    Size,
+    /// It has no size and starts at the address.
+    Start,
+    /// It has no size, and that it reaches as far as the address is a guess.
+    Nearest,
 }
 
 /// The better the greater.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Local,
     Weak,
     Global,
 }
 
-impl SymbolTable {
-    /// The union of the symbols of `files`. Damaged tables and symbols are left out.
-    pub(crate) fn of<'a>(files: impl Iterator<Item = &'a Elf>) -> SymbolTable {
-        let mut table = SymbolTable { files: Vec::new(), sized: Vec::new(), labels: Vec::new() };
-        let mut sized = Vec::new();
-        let mut labels = Vec::new();
-        let mut starts = Vec::new();
-        for elf in files {
-            let Ok(view) = elf.view() else { continue };
-            let mut collect = Collect {
-                bytes: elf.bytes(),
-                file: table.files.len(),
-                code: executable_sections(&view),
-                sized: &mut sized,
-                labels: &mut labels,
-                starts: &mut starts,
-            };
-            view.symbols().take(SYMBOLS_MAX).for_each(|symbol| collect.add(&symbol, Table::Static));
-            view.dynamic_symbols().take(SYMBOLS_MAX).for_each(|symbol| collect.add(&symbol, Table::Dynamic));
-            table.files.push(elf.bytes().clone());
-        }
-        starts.sort_unstable();
-        for symbol in &mut labels {
-            let next = starts.partition_point(|start| *start <= symbol.start);
-            symbol.end = starts.get(next).map_or(symbol.end, |next| symbol.end.min(*next));
-        }
-        table.sized = table.disjoint(sized);
-        // A label inside a sized function says nothing about what follows that function.
-        labels.retain(|symbol| find(&table.sized, symbol.start).is_none());
-        table.labels = table.disjoint(labels);
-        table
-    }
+/// A symbol that may name an address. The better the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim<'a> {
+    start: u64,
+    rank: Rank,
+    name: Reverse<&'a [u8]>,
+    end: u64,
+}
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.sized.is_empty() && self.labels.is_empty()
-    }
-
-    /// Where the symbol of exactly this name starts, mangled as in the table. Several files may have local ones of one name: then there
-    /// is no answer.
-    pub(crate) fn start_of(&self, name: &str) -> Option<ModuleAddress> {
-        let pieces = self.sized.iter().chain(&self.labels);
-        let mut starts =
-            pieces.map(|piece| &piece.symbol).filter(|symbol| self.name(symbol) == name.as_bytes());
-        let start = starts.next()?.start;
-        starts.all(|other| other.start == start).then_some(ModuleAddress(start))
-    }
-
-    /// The symbol that names the code at `address`.
-    pub(crate) fn find(&self, address: ModuleAddress) -> Option<Symbol<'_>> {
-        let sized = find(&self.sized, address.0);
-        let entry = sized.or_else(|| find(&self.labels, address.0))?;
-        Some(Symbol {
-            name: String::from_utf8_lossy(self.name(entry)),
-            start: ModuleAddress(entry.start),
-            nearest: sized.is_none() && entry.start != address.0,
+/// The symbol that names each of `addresses`, which are sorted and distinct, in any of `files`. Damaged tables and
+/// symbols are left out.
+pub(crate) fn find(files: &[&Elf], addresses: &[u64]) -> Vec<Option<Symbol>> {
+    let views: Vec<_> = files.iter().filter_map(|elf| elf.view().ok()).collect();
+    let scan = Scan::of(&views, addresses);
+    let labels = scan.labels();
+    // A label inside a sized function says nothing about what follows that function.
+    let mut starts: Vec<u64> = labels.iter().flatten().map(|label| label.start).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    let around = if starts.is_empty() { Vec::new() } else { Scan::of(&views, &starts).sized };
+    let stands_free = |label: &Claim<'_>| {
+        starts.binary_search(&label.start).is_ok_and(|index| around.get(index).is_none_or(Option::is_none))
+    };
+    let name = |claim: Claim<'_>, reach| {
+        let name = claim.name.0;
+        let name = String::from_utf8_lossy(&name[..name.len().min(NAME_BYTES_MAX)]).into();
+        Symbol { name, start: claim.start, reach }
+    };
+    let symbol = |((sized, label), address): ((&Option<Claim<'_>>, Option<Claim<'_>>), &u64)| {
+        let sized = sized.map(|claim| name(claim, Reach::Size));
+        sized.or_else(|| {
+            let label = label.filter(stands_free)?;
+            let reach = if label.start == *address { Reach::Start } else { Reach::Nearest };
+            Some(name(label, reach))
         })
-    }
+    };
+    scan.sized.iter().zip(labels).zip(addresses).map(symbol).collect()
+}
 
-    fn name(&self, entry: &Entry) -> &[u8] {
-        let Name { file, offset, length } = entry.name;
-        self.files.get(file).and_then(|bytes| bytes.get(offset..offset + length)).unwrap_or_default()
-    }
+/// Whether any of `files` names any code.
+pub(crate) fn any(files: &[&Elf]) -> bool {
+    files.iter().filter_map(|elf| elf.view().ok()).any(|view| {
+        let mut found = false;
+        each_symbol(&view, &mut |symbol| found |= symbol.code.is_some());
+        found
+    })
+}
 
-    /// Cuts overlapping claims into disjoint pieces: the claim that starts last owns what it covers, then the one
-    /// around it goes on.
-    fn disjoint(&self, mut symbols: Vec<Entry>) -> Vec<Piece> {
-        // At one address the best comes last, on top of the others.
-        symbols.sort_by(|a, b| {
-            (a.start, a.rank)
-                .cmp(&(b.start, b.rank))
-                .then_with(|| Reverse(self.name(a)).cmp(&Reverse(self.name(b))))
-        });
-        let mut pieces: Vec<Piece> = Vec::with_capacity(symbols.len());
-        let mut open: Vec<Entry> = Vec::new();
-        let mut position = 0;
-        let mut advance = |open: &mut Vec<Entry>, to: u64| {
-            while let Some(symbol) = open.last() {
-                let end = symbol.end.min(to);
-                if position < end {
-                    pieces.push(Piece { range: position..end, symbol: *symbol });
-                    position = end;
-                }
-                if symbol.end > to {
-                    break;
-                }
-                open.pop();
+/// Where the symbol of exactly this name starts. Several files may have local ones of one name: then there is no
+/// answer.
+pub(crate) fn start_of(files: &[&Elf], name: &str) -> Option<ModuleAddress> {
+    let mut starts = Vec::new();
+    for view in files.iter().filter_map(|elf| elf.view().ok()) {
+        each_symbol(&view, &mut |symbol| {
+            if symbol.code.is_some() && symbol.name == name.as_bytes() && !starts.contains(&symbol.start) {
+                starts.push(symbol.start);
             }
-            position = to;
-        };
-        for symbol in symbols {
-            advance(&mut open, symbol.start);
-            open.push(symbol);
-        }
-        advance(&mut open, u64::MAX);
-        pieces
+        });
+    }
+    match starts[..] {
+        [start] => Some(ModuleAddress(start)),
+        _ => None,
     }
 }
 
-fn find(pieces: &[Piece], address: u64) -> Option<&Entry> {
-    let after = pieces.partition_point(|piece| piece.range.start <= address);
-    let piece = pieces.get(after.checked_sub(1)?)?;
-    piece.range.contains(&address).then_some(&piece.symbol)
+/// A defined symbol that has an address.
+struct Defined<'a> {
+    name: &'a [u8],
+    start: u64,
+    size: u64,
+    rank: Rank,
+    is_dynamic: bool,
+    /// The executable section that it names code of.
+    code: Option<Range<u64>>,
 }
 
-fn executable_sections(view: &object::File<'_>) -> HashMap<SectionIndex, Range<u64>> {
-    view.sections()
-        .filter(|section| elf::is_executable(section.flags()))
-        .map(|section| (section.index(), elf::extent(section.address(), section.size())))
-        .collect()
+/// What one pass over all tables found.
+struct Scan<'a> {
+    addresses: &'a [u64],
+    /// For each address, the best symbol whose size covers it.
+    sized: Vec<Option<Claim<'a>>>,
+    /// For each address, the best label that starts at it or before it, but behind the address before.
+    starting: Vec<Option<Claim<'a>>>,
+    /// For each address, where the last symbol starts that does so at it or before it, but behind the address before.
+    last: Vec<u64>,
+    covered: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Table {
-    Static,
-    Dynamic,
-}
-
-/// Sorts the symbols of one file into those with and those without a size.
-struct Collect<'a> {
-    bytes: &'a Bytes,
-    file: usize,
-    code: HashMap<SectionIndex, Range<u64>>,
-    sized: &'a mut Vec<Entry>,
-    labels: &'a mut Vec<Entry>,
-    /// Where any symbol starts, of code or not.
-    starts: &'a mut Vec<u64>,
-}
-
-impl Collect<'_> {
-    fn add<'data>(&mut self, symbol: &impl ObjectSymbol<'data>, table: Table) {
-        let SymbolSection::Section(section) = symbol.section() else { return };
-        // The values of thread-local symbols are offsets, not addresses.
-        if symbol.kind() == SymbolKind::Tls {
-            return;
-        }
-        let start = symbol.address();
-        self.starts.push(start);
-        // `Unknown` is STT_NOTYPE, `Text` is STT_FUNC or STT_GNU_IFUNC.
-        if !matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown) {
-            return;
-        }
-        let Some(code) = self.code.get(&section).filter(|code| code.contains(&start)) else { return };
-        let Ok(bytes) = symbol.name_bytes() else { return };
-        // Arm marks where code and data begin with `$x` and `$d`, which are no names.
-        if bytes.is_empty() || bytes.starts_with(b"$") {
-            return;
-        }
-        let Some(offset) = self.bytes.offset_of(bytes) else { return };
-        let name = Name { file: self.file, offset, length: bytes.len().min(NAME_BYTES_MAX) };
-        let rank = if symbol.is_weak() {
-            Rank::Weak
-        } else if symbol.is_local() {
-            Rank::Local
-        } else {
-            Rank::Global
+impl<'a> Scan<'a> {
+    fn of(views: &'a [object::File<'a>], addresses: &'a [u64]) -> Scan<'a> {
+        let mut scan = Scan {
+            addresses,
+            sized: vec![None; addresses.len()],
+            starting: vec![None; addresses.len()],
+            last: vec![0; addresses.len()],
+            covered: 0,
         };
-        let entry = |end| Entry { start, end, name, rank };
-        match (symbol.size(), table) {
-            (0, Table::Static) => self.labels.push(entry(code.end)),
-            (0, Table::Dynamic) => self.labels.push(entry(start + 1)),
-            (size, _) => self.sized.push(entry(start.saturating_add(size).min(code.end))),
+        if addresses.is_empty() {
+            return scan;
         }
+        for view in views {
+            each_symbol(view, &mut |symbol| scan.add(&symbol));
+        }
+        scan
+    }
+
+    #[inline]
+    fn add(&mut self, symbol: &Defined<'a>) {
+        let (Some(&first), Some(&last)) = (self.addresses.first(), self.addresses.last()) else { return };
+        let end = symbol.start.saturating_add(symbol.size);
+        // A symbol of another place entirely: nearly all are.
+        if symbol.start > last || (symbol.size > 0 && end <= first && symbol.start < first) {
+            if symbol.start <= last {
+                self.last[0] = self.last[0].max(symbol.start);
+            }
+            return;
+        }
+        let from = self.addresses.partition_point(|address| *address < symbol.start);
+        self.last[from] = self.last[from].max(symbol.start);
+        let Some(code) = &symbol.code else { return };
+        if symbol.name.is_empty() {
+            return;
+        }
+        let claim =
+            |end: u64| Claim { start: symbol.start, rank: symbol.rank, name: Reverse(symbol.name), end };
+        if symbol.size == 0 {
+            let end = if symbol.is_dynamic { symbol.start + 1 } else { code.end };
+            let best = &mut self.starting[from];
+            *best = (*best).max(Some(claim(end)));
+            return;
+        }
+        let claim = claim(end.min(code.end));
+        for (address, best) in self.addresses[from..].iter().zip(&mut self.sized[from..]) {
+            if *address >= claim.end || self.covered >= COVERED_MAX {
+                break;
+            }
+            self.covered += 1;
+            *best = (*best).max(Some(claim));
+        }
+    }
+
+    /// For each address the label that reaches it.
+    fn labels(&self) -> Vec<Option<Claim<'a>>> {
+        let (mut label, mut last) = (None, 0);
+        let reaching = |((starting, start), address): ((&Option<Claim<'a>>, &u64), &u64)| {
+            label = label.max(*starting);
+            last = last.max(*start);
+            label.filter(|label: &Claim<'_>| label.start == last && *address < label.end)
+        };
+        self.starting.iter().zip(&self.last).zip(self.addresses).map(reaching).collect()
+    }
+}
+
+/// Calls `each` with every defined symbol of both tables.
+fn each_symbol<'a>(view: &'a object::File<'a>, each: &mut impl FnMut(Defined<'a>)) {
+    match view {
+        object::File::Elf32(file) => each_of_file(file, each),
+        object::File::Elf64(file) => each_of_file(file, each),
+        _ => {}
+    }
+}
+
+fn each_of_file<'a, H: FileHeader<Endian = Endianness>>(
+    file: &'a ElfFile<'a, H>,
+    each: &mut impl FnMut(Defined<'a>),
+) {
+    let code = CodeSections::of(file);
+    each_of_table(file, file.elf_symbol_table(), false, &code, each);
+    each_of_table(file, file.elf_dynamic_symbol_table(), true, &code, each);
+}
+
+fn each_of_table<'a, H: FileHeader<Endian = Endianness>>(
+    file: &'a ElfFile<'a, H>,
+    table: &SymbolTable<'a, H>,
+    is_dynamic: bool,
+    code: &CodeSections,
+    each: &mut impl FnMut(Defined<'a>),
+) {
+    let endian = file.endian();
+    for (index, symbol) in table.symbols().iter().enumerate().take(SYMBOLS_MAX) {
+        let kind = symbol.st_type();
+        let index = object::SymbolIndex(index);
+        let Ok(Some(section)) = table.symbol_section(endian, symbol, index) else { continue };
+        // The values of thread-local symbols are offsets, not addresses.
+        if kind == sh::STT_TLS {
+            continue;
+        }
+        let start: u64 = symbol.st_value(endian).into();
+        let names_code = matches!(kind, sh::STT_NOTYPE | sh::STT_FUNC | sh::STT_GNU_IFUNC);
+        let code = if names_code { code.holding(section, start) } else { None };
+        let name = match &code {
+            Some(_) => symbol.name(endian, table.strings()).unwrap_or_default(),
+            None => b"",
+        };
+        // Arm marks where code and data begin with `$x` and `$d`, which are no names and end nothing.
+        if name.starts_with(b"$") {
+            continue;
+        }
+        let rank = match symbol.st_bind() {
+            sh::STB_WEAK => Rank::Weak,
+            sh::STB_LOCAL => Rank::Local,
+            _ => Rank::Global,
+        };
+        each(Defined { name, start, size: symbol.st_size(endian).into(), rank, is_dynamic, code });
+    }
+}
+
+/// Where the executable sections lie.
+struct CodeSections {
+    ranges: Vec<Range<u64>>,
+    /// In a relocatable object all sections start at 0: the one whose addresses are meant.
+    only: Option<object::SectionIndex>,
+}
+
+impl CodeSections {
+    fn of<'a, H: FileHeader<Endian = Endianness>>(file: &'a ElfFile<'a, H>) -> CodeSections {
+        let only = match file.kind() {
+            ObjectKind::Relocatable => relocate::code_section(file),
+            _ => None,
+        };
+        let is_code = |section: &object::read::elf::ElfSection<'_, '_, H>| {
+            elf::is_executable(section.flags()) && only.is_none_or(|only| only == section.index())
+        };
+        let sections = file.sections().filter(is_code);
+        CodeSections {
+            ranges: sections.map(|section| elf::extent(section.address(), section.size())).collect(),
+            only,
+        }
+    }
+
+    /// The section that holds `address`. Which one a symbol names is no help in a linked file: tools that remove
+    /// sections forget to count the symbols of `.dynsym` anew.
+    fn holding(&self, named: object::SectionIndex, address: u64) -> Option<Range<u64>> {
+        if self.only.is_some_and(|only| only != named) {
+            return None;
+        }
+        self.ranges.iter().find(|range| range.contains(&address)).cloned()
     }
 }

@@ -1,0 +1,160 @@
+//! Which units may describe which addresses.
+//!
+//! `.debug_aranges` says so for the units that it names, and is believed where it says yes: it may be absent (clang
+//! leaves it out), name some units only (rustc), or not all the code of a unit. So the roots of the units that it does
+//! not name are read as well while an address has no owner, then those of the others. A unit whose root tells no
+//! ranges may own whatever nobody else does. No index is made: each range is looked up among the sorted addresses.
+
+use super::Dwarf;
+use super::ranges;
+use super::sections::{Id, Sections};
+use super::unit::{Contribution, Header, Headers, Place, Root};
+use super::work::Work;
+
+/// A unit that may describe addresses. An address may have several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Owner {
+    /// Where the unit's header starts.
+    pub(crate) unit: usize,
+    /// The first of the addresses, and the one behind the last.
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+}
+
+/// How far to look for owners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Until each address has one.
+    Usual,
+    /// In the roots of all units.
+    AllRoots,
+}
+
+/// Owners kept at most. Each is a range of a unit that holds an address.
+const OWNERS_MAX: usize = 1 << 22;
+
+/// The owners of `addresses`, which are sorted: in the order of the units in the file.
+pub(crate) fn of(dwarf: &Dwarf, addresses: &[u64], effort: Effort, work: &Work<'_>) -> Vec<Owner> {
+    let mut search = Search { addresses, owners: Vec::new() };
+    let mut named = Vec::new();
+    if effort == Effort::Usual {
+        named = search.read_index(dwarf.main());
+        named.sort_unstable();
+        named.dedup();
+    }
+    if search.without_owner().is_some() {
+        search.read_roots(dwarf, work, |start| named.binary_search(&start).is_err());
+    }
+    if !named.is_empty() && search.without_owner().is_some() {
+        search.read_roots(dwarf, work, |start| named.binary_search(&start).is_ok());
+    }
+    search.owners.sort_unstable();
+    search.owners.dedup();
+    search.owners
+}
+
+struct Search<'a> {
+    addresses: &'a [u64],
+    owners: Vec<Owner>,
+}
+
+impl Search<'_> {
+    /// The first address that has no owner and the one behind the last; `None` if all have.
+    fn without_owner(&mut self) -> Option<(usize, usize)> {
+        self.owners.sort_unstable_by_key(|owner| owner.from);
+        let (mut first, mut last, mut reached) = (None, 0, 0);
+        for owner in &self.owners {
+            if owner.from > reached {
+                first.get_or_insert(reached);
+                last = owner.from;
+            }
+            reached = reached.max(owner.to);
+        }
+        if reached < self.addresses.len() {
+            first.get_or_insert(reached);
+            last = self.addresses.len();
+        }
+        first.map(|first| (first, last))
+    }
+
+    /// The unit at `unit` has code from `start` to `end`.
+    #[inline]
+    fn claim(&mut self, unit: usize, start: u64, end: u64) {
+        let (Some(first), Some(last)) = (self.addresses.first(), self.addresses.last()) else { return };
+        if end <= *first || start > *last || self.owners.len() >= OWNERS_MAX {
+            return;
+        }
+        let from = self.addresses.partition_point(|address| *address < start);
+        let to = from + self.addresses[from..].partition_point(|address| *address < end);
+        if from < to {
+            self.owners.push(Owner { unit, from, to });
+        }
+    }
+
+    /// Reads `.debug_aranges` and gives the units that it names. What is damaged ends it, or one set of it.
+    fn read_index(&mut self, sections: &Sections) -> Vec<usize> {
+        let mut named = Vec::new();
+        let mut cursor = sections.at(Id::Aranges, 0);
+        while cursor.left() > 0 {
+            let set = cursor.at();
+            let Some((length, offset_size)) = cursor.initial_length() else { break };
+            let Ok(length) = usize::try_from(length) else { break };
+            let end = cursor.at().saturating_add(length.min(cursor.left()));
+            let _: Option<()> = (|| {
+                let _version = cursor.u16()?;
+                let unit = usize::try_from(cursor.unsigned(offset_size)?).ok()?;
+                let (address_size, segment_size) = (cursor.u8()?, cursor.u8()?);
+                if segment_size != 0 {
+                    return None;
+                }
+                named.push(unit);
+                // Pairs are aligned to their own size, counted from the start of the set.
+                let pair = 2 * usize::from(address_size);
+                let header = cursor.at() - set;
+                cursor.skip(header.checked_next_multiple_of(pair)? - header)?;
+                while cursor.at() + pair <= end {
+                    let (start, size) = (cursor.unsigned(address_size)?, cursor.unsigned(address_size)?);
+                    // A pair of zeros ends the set, but linkers also leave such in its middle.
+                    if let Some(range_end) = start.checked_add(size).filter(|end| *end > start) {
+                        self.claim(unit, start, range_end);
+                    }
+                }
+                Some(())
+            })();
+            cursor.seek(end);
+        }
+        named
+    }
+
+    /// Reads the roots of the units whose start is `wanted`.
+    fn read_roots(&mut self, dwarf: &Dwarf, work: &Work<'_>, wanted: impl Fn(usize) -> bool) {
+        let sections = dwarf.main();
+        let mut without_ranges = Vec::new();
+        for header in Headers::of(sections).filter(|header| header.may_own_code() && wanted(header.start)) {
+            if work.step(1).is_none() {
+                return;
+            }
+            let Some(root) = header.root(sections, Contribution::default()) else { continue };
+            if root.tag == gimli::DW_TAG_partial_unit {
+                continue;
+            }
+            if root.has_ranges() {
+                self.read_root(dwarf, header, root, work);
+            } else if root.line_program().is_some() || root.is_skeleton() {
+                without_ranges.push(header.start);
+            }
+        }
+        if let Some((from, to)) = self.without_owner()
+            && self.owners.len() + without_ranges.len() <= OWNERS_MAX
+        {
+            self.owners.extend(without_ranges.iter().map(|&unit| Owner { unit, from, to }));
+        }
+    }
+
+    fn read_root(&mut self, dwarf: &Dwarf, header: Header, root: Root, work: &Work<'_>) {
+        let place: Place<'_> = dwarf.root_place(header, root);
+        ranges::of_entry(&place, root.attributes(), work, &mut |start, end| {
+            self.claim(header.start, start, end);
+        });
+    }
+}

@@ -1,0 +1,238 @@
+//! The answer to a question: the owning units one after the other, each walked once for all its addresses.
+
+use crate::answers::{Builder, Leaf, Location, NONE, Node, SymbolNames};
+use crate::elf::CodeRanges;
+
+use super::Dwarf;
+use super::line::{Program, Row};
+use super::names;
+use super::owners::{self, Effort, Owner};
+use super::paths::Paths;
+use super::sections::{Id, Key};
+use super::unit::{Contribution, Header, Place};
+use super::walk::{self, Found, Hits, Reach, walk};
+use super::work::Work;
+
+/// What is asked, and how far to go for the answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// Sorted, distinct, in code.
+    pub(crate) addresses: &'a [u64],
+    /// Which of the builder's addresses each of them is.
+    pub(crate) numbers: &'a [u32],
+    pub(crate) code: &'a CodeRanges,
+    pub(crate) effort: Effort,
+    pub(crate) reach: Reach,
+    pub(crate) symbol_names: SymbolNames,
+}
+
+impl Dwarf {
+    /// Answers what DWARF knows. What is answered already stays.
+    pub(crate) fn sweep(&self, question: Question<'_>, work: &Work<'_>, builder: &mut Builder) {
+        let owners = owners::of(self, question.addresses, question.effort, work);
+        for claims in owners.chunk_by(|a, b| a.unit == b.unit) {
+            if work.is_stopped() {
+                return;
+            }
+            self.sweep_unit(question, claims, work, builder);
+        }
+    }
+
+    fn sweep_unit(
+        &self,
+        question: Question<'_>,
+        claims: &[Owner],
+        work: &Work<'_>,
+        builder: &mut Builder,
+    ) -> Option<()> {
+        let (mut addresses, mut numbers) = (Vec::new(), Vec::new());
+        let mut reached = 0;
+        for claim in claims {
+            for index in claim.from.max(reached)..claim.to {
+                let (address, number) = (*question.addresses.get(index)?, *question.numbers.get(index)?);
+                if !builder.is_answered(number as usize) {
+                    addresses.push(address);
+                    numbers.push(number);
+                }
+            }
+            reached = reached.max(claim.to);
+        }
+        let unit = claims.first()?.unit;
+        if addresses.is_empty() {
+            return None;
+        }
+        let header = Header::read(self.main(), unit)?;
+        let lines = self.place(self.main(), header, Contribution::default(), work)?;
+        let asked = Asked { question, addresses: &addresses, numbers: &numbers };
+        let whole = |entries: &Place<'_>, builder: &mut Builder| {
+            self.sweep_entries(&asked, entries, &lines, work, builder);
+        };
+        let is_split = lines.unit.root.is_skeleton()
+            && self.with_split(&lines, work, |entries| whole(entries, builder)).is_some();
+        // A skeleton may describe functions as well, and always has lines.
+        if !is_split {
+            whole(&lines, builder);
+        }
+        Some(())
+    }
+
+    /// Answers from the entries of the unit at `entries` and the line program of that at `lines`: the same, or its
+    /// skeleton.
+    fn sweep_entries(
+        &self,
+        asked: &Asked<'_>,
+        entries: &Place<'_>,
+        lines: &Place<'_>,
+        work: &Work<'_>,
+        builder: &mut Builder,
+    ) {
+        let Asked { question, addresses, numbers } = *asked;
+        let hits = walk(entries, addresses, question.code, question.reach, work);
+        let program = lines.unit.root.line_program().and_then(|offset| Program::read(lines, offset));
+        let rows = match &program {
+            Some(program) => program.rows(lines, addresses, question.code, work),
+            None => vec![None; addresses.len()],
+        };
+        let mut unit = Sweep {
+            dwarf: self,
+            entries,
+            lines,
+            work,
+            symbols: match question.symbol_names {
+                SymbolNames::ForPlainNames if entries.unit.root.is_c() => SymbolNames::Never,
+                symbols => symbols,
+            },
+            program,
+            paths: None,
+            path_texts: Vec::new(),
+            calls: vec![(walk::NONE, NONE); hits.inlined.len()],
+            hits: &hits,
+            builder,
+        };
+        for ((found, row), number) in hits.found.iter().zip(&rows).zip(numbers) {
+            unit.answer(*found, *row, *number as usize);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    question: Question<'a>,
+    addresses: &'a [u64],
+    numbers: &'a [u32],
+}
+
+/// Turns what was found in one unit into frames.
+struct Sweep<'a> {
+    dwarf: &'a Dwarf,
+    entries: &'a Place<'a>,
+    lines: &'a Place<'a>,
+    work: &'a Work<'a>,
+    symbols: SymbolNames,
+    program: Option<Program<'a>>,
+    /// Read when the first path is wanted.
+    paths: Option<Paths<'a>>,
+    /// The texts of the paths that were put together, by position.
+    path_texts: Vec<Option<u32>>,
+    /// For each inlined function, the function around it all and the frame that it was inlined into.
+    calls: Vec<(u32, u32)>,
+    hits: &'a Hits,
+    builder: &'a mut Builder,
+}
+
+impl Sweep<'_> {
+    fn answer(&mut self, found: Found, row: Option<Row>, address: usize) {
+        if found.function == walk::NONE && row.is_none() {
+            return;
+        }
+        let location = match row {
+            Some(row) => self.location(Some(row.file), row.line, row.column, row.discriminator),
+            None => Location::UNKNOWN,
+        };
+        if found.function == walk::NONE {
+            self.builder.set_row(address, location);
+            return;
+        }
+        let node = if found.inlined == walk::NONE {
+            Node { function: self.function(found.function), location, parent: NONE }
+        } else {
+            let parent = self.call(found.function, found.inlined);
+            Node { function: self.inlined(found.inlined), location, parent }
+        };
+        let node = self.builder.node(node);
+        self.builder.set(address, Leaf::Frame(node));
+    }
+
+    /// The frame that the inlined function was inlined into, within `function`.
+    fn call(&mut self, function: u32, inlined: u32) -> u32 {
+        // From here outwards, up to one that is known or to the function itself.
+        let mut chain = Vec::new();
+        let mut frame = NONE;
+        let mut next = inlined;
+        while next != walk::NONE {
+            match self.calls.get(next as usize) {
+                Some((known_in, known)) if *known_in == function => {
+                    frame = *known;
+                    break;
+                }
+                Some(_) => chain.push(next),
+                None => break,
+            }
+            next = self.hits.inlined[next as usize].parent;
+        }
+        while let Some(inlined) = chain.pop() {
+            let call = self.hits.inlined[inlined as usize];
+            let around =
+                if call.parent == walk::NONE { self.function(function) } else { self.inlined(call.parent) };
+            let location =
+                self.location(call.call_file, call.call_line, call.call_column, call.discriminator);
+            frame = self.builder.node(Node { function: around, location, parent: frame });
+            self.calls[inlined as usize] = (function, frame);
+        }
+        frame
+    }
+
+    fn function(&mut self, function: u32) -> u32 {
+        let walk::Function { entry, start } = self.hits.functions[function as usize];
+        self.named(entry, Some(start))
+    }
+
+    fn inlined(&mut self, inlined: u32) -> u32 {
+        let entry = self.hits.inlined[inlined as usize].entry;
+        self.named(entry, None)
+    }
+
+    fn named(&mut self, entry: usize, start: Option<u64>) -> u32 {
+        let key = (Key::new(self.entries.sections.id(), Id::Info, entry), start);
+        if let Some(known) = self.builder.known_function(key) {
+            return known;
+        }
+        let names = names::of_entry(self.dwarf, self.entries, entry, self.work);
+        self.builder.add_function(key, names.linkage, names.plain, self.symbols)
+    }
+
+    fn location(&mut self, file: Option<u64>, line: u32, column: u32, discriminator: u32) -> Location {
+        let file = file.and_then(|file| self.path(file)).unwrap_or(NONE);
+        Location { file, line, column, discriminator }
+    }
+
+    /// The text of the path of a file that a row or an entry names by number.
+    fn path(&mut self, file: u64) -> Option<u32> {
+        if self.paths.is_none() {
+            self.paths = self.program.as_ref().map(|program| Paths::of(self.lines, program));
+        }
+        let paths = self.paths.as_ref()?;
+        let position = paths.position(file)?;
+        if position >= self.path_texts.len() {
+            self.path_texts.resize(position + 1, None);
+        }
+        if self.path_texts[position].is_none() {
+            let text = match paths.path(position) {
+                Some(path) => self.builder.string(&String::from_utf8_lossy(&path)),
+                None => NONE,
+            };
+            self.path_texts[position] = Some(text);
+        }
+        self.path_texts[position]
+    }
+}
