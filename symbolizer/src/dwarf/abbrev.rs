@@ -12,6 +12,9 @@ use super::cursor::Cursor;
 /// Abbreviations of one table at most. Units of large programs have some hundreds.
 const ABBREVIATIONS_MAX: usize = 1 << 16;
 
+/// Abbreviations that a table is expected to have.
+const ABBREVIATIONS_USUAL: usize = 256;
+
 /// Steps of one table at most: each takes two bytes of the section or more.
 const STEPS_MAX: usize = 1 << 20;
 
@@ -138,6 +141,8 @@ pub(crate) struct Abbreviations {
     /// The others, sorted by code.
     sparse: Vec<(u64, Abbreviation)>,
     steps: Vec<Step>,
+    /// The steps over one entry, while its abbreviation is read.
+    skip: Vec<Step>,
     /// The bytes of the section that were read.
     pub(crate) bytes: usize,
 }
@@ -145,7 +150,12 @@ pub(crate) struct Abbreviations {
 impl Abbreviations {
     /// Reads the table at `offset` of `.debug_abbrev`. What is damaged ends it.
     pub(crate) fn read(section: &[u8], offset: usize, encoding: Encoding) -> Abbreviations {
-        let mut table = Abbreviations::default();
+        let mut table = Abbreviations {
+            dense: Vec::with_capacity(ABBREVIATIONS_USUAL),
+            steps: Vec::with_capacity(4 * ABBREVIATIONS_USUAL),
+            skip: Vec::with_capacity(ABBREVIATIONS_USUAL),
+            ..Abbreviations::default()
+        };
         // The byte order matters to no number in this section.
         let mut cursor = Cursor::new(section, offset, false);
         while table.dense.len() + table.sparse.len() < ABBREVIATIONS_MAX && table.steps.len() < STEPS_MAX {
@@ -153,31 +163,10 @@ impl Abbreviations {
                 break;
             }
         }
+        table.skip = Vec::new();
         table.sparse.sort_by_key(|(code, _)| *code);
         table.bytes = cursor.at().saturating_sub(offset);
         table
-    }
-
-    /// Only the abbreviation `code` of the table, which for the root of a unit is nearly always the first.
-    pub(crate) fn read_only(
-        section: &[u8],
-        offset: usize,
-        code: u64,
-        encoding: Encoding,
-    ) -> Option<Abbreviations> {
-        let mut cursor = Cursor::new(section, offset, false);
-        for _ in 0..ABBREVIATIONS_MAX {
-            let mut table = Abbreviations::default();
-            if table.read_one(&mut cursor, encoding)? == code {
-                return Some(table);
-            }
-        }
-        None
-    }
-
-    /// The abbreviation of a table that [`read_only`](Abbreviations::read_only) one.
-    pub(crate) fn only(&self) -> Option<&Abbreviation> {
-        self.dense.first().or_else(|| self.sparse.first().map(|(_, abbreviation)| abbreviation))
     }
 
     /// The abbreviation with this `code`.
@@ -210,40 +199,39 @@ impl Abbreviations {
         let code = cursor.uleb().filter(|code| *code != 0)?;
         let tag = DwTag(u16::try_from(cursor.uleb()?).ok()?);
         let has_children = cursor.u8()? != 0;
-        let mut skip = Steps::default();
-        let mut read = Steps::default();
+        let keeps = Keeps::of(tag, has_children);
         let (mut has_sibling, mut has_code) = (false, false);
-        loop {
-            let attribute = cursor.uleb()?;
-            let form = DwForm(u16::try_from(cursor.uleb()?).ok()?);
-            let constant = if form == dw::DW_FORM_implicit_const { cursor.sleb()? } else { 0 };
-            if attribute == 0 && form.0 == 0 {
-                break;
-            }
-            // Attributes of vendors may have large numbers; none of them is read.
-            let slot = u16::try_from(attribute).ok().and_then(|attribute| Slot::of(DwAt(attribute)));
+        let start = self.steps.len();
+        self.skip.clear();
+        while let Some((slot, form, constant)) = next_attribute(cursor)? {
             has_sibling |= slot == Some(Slot::Sibling);
             has_code |= matches!(slot, Some(Slot::LowPc | Slot::Ranges));
             let size = fixed_size(form, encoding);
-            skip.pass(form, size);
-            match slot {
-                Some(slot) if form == dw::DW_FORM_implicit_const => read.push(Step::Keep(slot, constant)),
-                Some(slot) => read.push(Step::Read(slot, form)),
-                None => read.pass(form, size),
+            pass(&mut self.skip, 0, form, size);
+            match slot.filter(|slot| keeps.keep(*slot)) {
+                Some(slot) if form == dw::DW_FORM_implicit_const => {
+                    self.steps.push(Step::Keep(slot, constant));
+                }
+                Some(slot) => self.steps.push(Step::Read(slot, form)),
+                None if keeps == Keeps::Nothing => {}
+                None => pass(&mut self.steps, start, form, size),
             }
-            if skip.steps.len() + read.steps.len() > STEPS_MAX {
+            if self.skip.len() > STEPS_MAX {
                 return None;
             }
         }
-        let abbreviation = Abbreviation {
-            tag,
-            kind: kind(tag, has_code),
-            has_children,
-            has_sibling,
-            size: skip.size(),
-            skip: self.keep(skip),
-            read: self.keep(read),
+        let size = match self.skip[..] {
+            [] => Some(0),
+            [Step::Skip(size)] => Some(size),
+            _ => None,
         };
+        let read = position(start)..position(self.steps.len());
+        if size.is_none() {
+            self.steps.extend_from_slice(&self.skip);
+        }
+        let skip = read.end..position(self.steps.len());
+        let abbreviation =
+            Abbreviation { tag, kind: kind(tag, has_code), has_children, has_sibling, size, skip, read };
         if code == self.dense.len() as u64 + 1 {
             self.dense.push(abbreviation);
         } else {
@@ -251,43 +239,111 @@ impl Abbreviations {
         }
         Some(code)
     }
+}
 
-    fn keep(&mut self, steps: Steps) -> Range<u32> {
-        // Far below 2^32: STEPS_MAX twice.
-        let start = self.steps.len() as u32;
-        self.steps.extend(steps.steps);
-        start..self.steps.len() as u32
+/// The definition of an abbreviation, to read a single entry with.
+pub(crate) struct Definition<'a> {
+    pub(crate) tag: DwTag,
+    /// Before the first attribute.
+    pub(crate) attributes: Cursor<'a>,
+}
+
+impl<'a> Definition<'a> {
+    /// Finds the abbreviation `code` of the table at `offset` of `.debug_abbrev`: for the root of a unit it is nearly
+    /// always the first.
+    pub(crate) fn find(section: &'a [u8], offset: usize, code: u64) -> Option<Definition<'a>> {
+        let mut cursor = Cursor::new(section, offset, false);
+        for _ in 0..ABBREVIATIONS_MAX {
+            let found = cursor.uleb().filter(|code| *code != 0)?;
+            let tag = DwTag(u16::try_from(cursor.uleb()?).ok()?);
+            let _has_children = cursor.u8()?;
+            if found == code {
+                return Some(Definition { tag, attributes: cursor });
+            }
+            skip_attributes(&mut cursor)?;
+        }
+        None
     }
 }
 
-/// Steps in the making.
-#[derive(Default)]
-struct Steps {
-    steps: Vec<Step>,
+/// Goes past the attributes of a definition. Compilers put the root's behind some tens of others.
+#[inline]
+fn skip_attributes(cursor: &mut Cursor<'_>) -> Option<()> {
+    loop {
+        let (attribute, form) = (cursor.uleb()?, cursor.uleb()?);
+        if form == u64::from(dw::DW_FORM_implicit_const.0) {
+            cursor.skip_leb()?;
+        } else if attribute | form == 0 {
+            return Some(());
+        }
+    }
 }
 
-impl Steps {
-    fn pass(&mut self, form: DwForm, size: Option<u32>) {
-        match (self.steps.last_mut(), size) {
-            (_, Some(0)) => {}
-            (Some(Step::Skip(bytes)), Some(size)) => *bytes = bytes.saturating_add(size),
-            (_, Some(size)) => self.steps.push(Step::Skip(size)),
-            (_, None) => self.steps.push(Step::Pass(form)),
+/// The next attribute of a definition: the slot that it has, its form, and the constant that stands there. `Some(None)`
+/// at the end of the definition, `None` at the end of the section.
+#[inline]
+pub(crate) fn next_attribute(cursor: &mut Cursor<'_>) -> Option<Option<(Option<Slot>, DwForm, i64)>> {
+    let attribute = cursor.uleb()?;
+    let form = DwForm(u16::try_from(cursor.uleb()?).ok()?);
+    let constant = if form == dw::DW_FORM_implicit_const { cursor.sleb()? } else { 0 };
+    if attribute == 0 && form.0 == 0 {
+        return Some(None);
+    }
+    // Attributes of vendors may have large numbers; none of them is read.
+    let slot = u16::try_from(attribute).ok().and_then(|attribute| Slot::of(DwAt(attribute)));
+    Some(Some((slot, form, constant)))
+}
+
+/// Which attributes of an entry are ever read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeps {
+    Nothing,
+    /// Where the next entry beside it starts.
+    Sibling,
+    All,
+}
+
+impl Keeps {
+    fn of(tag: DwTag, has_children: bool) -> Keeps {
+        match tag {
+            dw::DW_TAG_subprogram
+            | dw::DW_TAG_entry_point
+            | dw::DW_TAG_inlined_subroutine
+            | dw::DW_TAG_compile_unit
+            | dw::DW_TAG_partial_unit
+            | dw::DW_TAG_skeleton_unit => Keeps::All,
+            _ if has_children => Keeps::Sibling,
+            _ => Keeps::Nothing,
         }
     }
 
-    fn push(&mut self, step: Step) {
-        self.steps.push(step);
-    }
-
-    /// The bytes that the steps lead over, if that is a constant.
-    fn size(&self) -> Option<u32> {
-        match self.steps[..] {
-            [] => Some(0),
-            [Step::Skip(size)] => Some(size),
-            _ => None,
+    #[inline]
+    fn keep(self, slot: Slot) -> bool {
+        match self {
+            Keeps::Nothing => false,
+            Keeps::Sibling => slot == Slot::Sibling,
+            Keeps::All => true,
         }
     }
+}
+
+/// Appends the step past a value to those that begin at `start`.
+#[inline]
+fn pass(steps: &mut Vec<Step>, start: usize, form: DwForm, size: Option<u32>) {
+    let is_first = steps.len() == start;
+    match size {
+        Some(0) => {}
+        Some(size) => match steps.last_mut() {
+            Some(Step::Skip(bytes)) if !is_first => *bytes = bytes.saturating_add(size),
+            _ => steps.push(Step::Skip(size)),
+        },
+        None => steps.push(Step::Pass(form)),
+    }
+}
+
+/// The length of the list of steps, which is far below 2^32: it is bounded.
+fn position(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 fn range(range: &Range<u32>) -> Range<usize> {

@@ -3,7 +3,7 @@
 
 use gimli::constants::{self as dw, DwForm};
 
-use super::abbrev::{Abbreviation, Abbreviations, Encoding, SLOTS, Slot, Step};
+use super::abbrev::{Abbreviation, Abbreviations, Encoding, SLOTS, Slot, Step, next_attribute};
 use super::cursor::Cursor;
 
 /// A value as it is stored: a number, an offset, an index; of an inline string the offset where it starts.
@@ -48,6 +48,25 @@ impl Attributes {
             }
         }
         Some(())
+    }
+
+    /// Reads the entry behind the cursor as `definition` has it.
+    pub(crate) fn read_once(
+        cursor: &mut Cursor<'_>,
+        mut definition: Cursor<'_>,
+        encoding: Encoding,
+    ) -> Option<Attributes> {
+        let mut attributes = Attributes::NONE;
+        while let Some((slot, form, constant)) = next_attribute(&mut definition)? {
+            let value = match form {
+                dw::DW_FORM_implicit_const => Value { form, number: constant.cast_unsigned() },
+                _ => value(cursor, form, encoding)?,
+            };
+            if let Some(slot) = slot {
+                attributes.set(slot, value);
+            }
+        }
+        Some(attributes)
     }
 
     /// The value of an attribute, if the entry has it.

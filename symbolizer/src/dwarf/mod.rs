@@ -107,9 +107,9 @@ impl Dwarf {
         contribution: Contribution,
         work: &Work<'_>,
     ) -> Option<Place<'a>> {
-        let root = header.root(sections, contribution)?;
         let offset = header.abbreviations(contribution);
         let abbreviations = self.abbreviations(sections, offset, header.encoding, work)?;
+        let root = header.root_by(sections, &abbreviations)?;
         let unit = Unit::new(header, root, abbreviations, contribution);
         Some(self.with_low_pc(unit, sections, sections))
     }

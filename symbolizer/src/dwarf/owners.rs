@@ -33,48 +33,57 @@ pub(crate) enum Effort {
 /// Owners kept at most. Each is a range of a unit that holds an address.
 const OWNERS_MAX: usize = 1 << 22;
 
-/// The owners of `addresses`, which are sorted: in the order of the units in the file.
-pub(crate) fn of(dwarf: &Dwarf, addresses: &[u64], effort: Effort, work: &Work<'_>) -> Vec<Owner> {
-    let mut search = Search { addresses, owners: Vec::new() };
+/// The owners of addresses.
+#[derive(Debug, Default)]
+pub(crate) struct Owners {
+    /// In the order of the units in the file.
+    pub(crate) claims: Vec<Owner>,
+    /// Units that do not tell what they own.
+    pub(crate) silent: Vec<usize>,
+    /// The addresses without an owner, which may be those of a silent unit.
+    pub(crate) unowned: Vec<usize>,
+}
+
+/// The owners of `addresses`, which are sorted.
+pub(crate) fn of(dwarf: &Dwarf, addresses: &[u64], effort: Effort, work: &Work<'_>) -> Owners {
+    let mut search = Search { addresses, owners: Vec::new(), silent: Vec::new() };
     let mut named = Vec::new();
     if effort == Effort::Usual {
         named = search.read_index(dwarf.main());
         named.sort_unstable();
         named.dedup();
     }
-    if search.without_owner().is_some() {
+    if !search.unowned().is_empty() {
         search.read_roots(dwarf, work, |start| named.binary_search(&start).is_err());
     }
-    if !named.is_empty() && search.without_owner().is_some() {
+    if !named.is_empty() && !search.unowned().is_empty() {
         search.read_roots(dwarf, work, |start| named.binary_search(&start).is_ok());
     }
-    search.owners.sort_unstable();
-    search.owners.dedup();
-    search.owners
+    let unowned = search.unowned();
+    let Search { owners: mut claims, mut silent, .. } = search;
+    claims.sort_unstable();
+    claims.dedup();
+    silent.sort_unstable();
+    Owners { claims, silent, unowned }
 }
 
 struct Search<'a> {
     addresses: &'a [u64],
     owners: Vec<Owner>,
+    silent: Vec<usize>,
 }
 
 impl Search<'_> {
-    /// The first address that has no owner and the one behind the last; `None` if all have.
-    fn without_owner(&mut self) -> Option<(usize, usize)> {
+    /// The addresses that have no owner.
+    fn unowned(&mut self) -> Vec<usize> {
         self.owners.sort_unstable_by_key(|owner| owner.from);
-        let (mut first, mut last, mut reached) = (None, 0, 0);
+        let (mut unowned, mut reached) = (Vec::new(), 0);
         for owner in &self.owners {
-            if owner.from > reached {
-                first.get_or_insert(reached);
-                last = owner.from;
-            }
+            unowned.extend(reached..owner.from);
             reached = reached.max(owner.to);
         }
-        if reached < self.addresses.len() {
-            first.get_or_insert(reached);
-            last = self.addresses.len();
-        }
-        first.map(|first| (first, last))
+        unowned.extend(reached..self.addresses.len());
+        unowned
     }
 
     /// The unit at `unit` has code from `start` to `end`.
@@ -129,7 +138,6 @@ impl Search<'_> {
     /// Reads the roots of the units whose start is `wanted`.
     fn read_roots(&mut self, dwarf: &Dwarf, work: &Work<'_>, wanted: impl Fn(usize) -> bool) {
         let sections = dwarf.main();
-        let mut without_ranges = Vec::new();
         for header in Headers::of(sections).filter(|header| header.may_own_code() && wanted(header.start)) {
             if work.step(1).is_none() {
                 return;
@@ -141,13 +149,8 @@ impl Search<'_> {
             if root.has_ranges() {
                 self.read_root(dwarf, header, root, work);
             } else if root.line_program().is_some() || root.is_skeleton() {
-                without_ranges.push(header.start);
+                self.silent.push(header.start);
             }
-        }
-        if let Some((from, to)) = self.without_owner()
-            && self.owners.len() + without_ranges.len() <= OWNERS_MAX
-        {
-            self.owners.extend(without_ranges.iter().map(|&unit| Owner { unit, from, to }));
         }
     }
 

@@ -6,7 +6,7 @@ use crate::elf::CodeRanges;
 use super::Dwarf;
 use super::line::{Program, Row};
 use super::names;
-use super::owners::{self, Effort, Owner};
+use super::owners::{self, Effort, Owners};
 use super::paths::Paths;
 use super::sections::{Id, Key};
 use super::unit::{Contribution, Header, Place};
@@ -29,49 +29,45 @@ pub(crate) struct Question<'a> {
 impl Dwarf {
     /// Answers what DWARF knows. What is answered already stays.
     pub(crate) fn sweep(&self, question: Question<'_>, work: &Work<'_>, builder: &mut Builder) {
-        let owners = owners::of(self, question.addresses, question.effort, work);
-        for claims in owners.chunk_by(|a, b| a.unit == b.unit) {
-            if work.is_stopped() {
-                return;
+        let Owners { claims, silent, unowned } = owners::of(self, question.addresses, question.effort, work);
+        for claims in claims.chunk_by(|a, b| a.unit == b.unit) {
+            let mut asked = Asked::about(question);
+            let mut reached = 0;
+            for claim in claims {
+                (claim.from.max(reached)..claim.to).for_each(|index| asked.add(index, builder));
+                reached = reached.max(claim.to);
             }
-            self.sweep_unit(question, claims, work, builder);
+            self.sweep_unit(&asked, claims[0].unit, work, builder);
+        }
+        if unowned.is_empty() {
+            return;
+        }
+        for unit in silent {
+            let mut asked = Asked::about(question);
+            unowned.iter().for_each(|index| asked.add(*index, builder));
+            self.sweep_unit(&asked, unit, work, builder);
         }
     }
 
     fn sweep_unit(
         &self,
-        question: Question<'_>,
-        claims: &[Owner],
+        asked: &Asked<'_>,
+        unit: usize,
         work: &Work<'_>,
         builder: &mut Builder,
     ) -> Option<()> {
-        let (mut addresses, mut numbers) = (Vec::new(), Vec::new());
-        let mut reached = 0;
-        for claim in claims {
-            for index in claim.from.max(reached)..claim.to {
-                let (address, number) = (*question.addresses.get(index)?, *question.numbers.get(index)?);
-                if !builder.is_answered(number as usize) {
-                    addresses.push(address);
-                    numbers.push(number);
-                }
-            }
-            reached = reached.max(claim.to);
-        }
-        let unit = claims.first()?.unit;
-        if addresses.is_empty() {
+        if asked.addresses.is_empty() || work.is_stopped() {
             return None;
         }
         let header = Header::read(self.main(), unit)?;
         let lines = self.place(self.main(), header, Contribution::default(), work)?;
-        let asked = Asked { question, addresses: &addresses, numbers: &numbers };
-        let whole = |entries: &Place<'_>, builder: &mut Builder| {
-            self.sweep_entries(&asked, entries, &lines, work, builder);
-        };
         let is_split = lines.unit.root.is_skeleton()
-            && self.with_split(&lines, work, |entries| whole(entries, builder)).is_some();
+            && self
+                .with_split(&lines, work, |entries| self.sweep_entries(asked, entries, &lines, work, builder))
+                .is_some();
         // A skeleton may describe functions as well, and always has lines.
         if !is_split {
-            whole(&lines, builder);
+            self.sweep_entries(asked, &lines, &lines, work, builder);
         }
         Some(())
     }
@@ -86,7 +82,7 @@ impl Dwarf {
         work: &Work<'_>,
         builder: &mut Builder,
     ) {
-        let Asked { question, addresses, numbers } = *asked;
+        let Asked { question, addresses, numbers } = asked;
         let hits = walk(entries, addresses, question.code, question.reach, work);
         let program = lines.unit.root.line_program().and_then(|offset| Program::read(lines, offset));
         let rows = match &program {
@@ -115,11 +111,29 @@ impl Dwarf {
     }
 }
 
-#[derive(Clone, Copy)]
+/// The addresses that are asked of one unit.
 struct Asked<'a> {
     question: Question<'a>,
-    addresses: &'a [u64],
-    numbers: &'a [u32],
+    addresses: Vec<u64>,
+    numbers: Vec<u32>,
+}
+
+impl<'a> Asked<'a> {
+    fn about(question: Question<'a>) -> Asked<'a> {
+        Asked { question, addresses: Vec::new(), numbers: Vec::new() }
+    }
+
+    /// Adds the address at `index` of the question, unless it is answered.
+    #[inline]
+    fn add(&mut self, index: usize, builder: &Builder) {
+        if let (Some(address), Some(number)) =
+            (self.question.addresses.get(index), self.question.numbers.get(index))
+            && !builder.is_answered(*number as usize)
+        {
+            self.addresses.push(*address);
+            self.numbers.push(*number);
+        }
+    }
 }
 
 /// Turns what was found in one unit into frames.

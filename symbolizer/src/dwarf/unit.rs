@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gimli::constants::{self as dw, DwForm, DwLang, DwUt};
 
-use super::abbrev::{Abbreviations, Encoding, Slot};
+use super::abbrev::{Abbreviations, Definition, Encoding, Slot};
 use super::attributes::{Attributes, Value};
 use super::sections::{Id, Key, Sections};
 
@@ -136,16 +136,23 @@ impl Header {
             && !matches!(self.kind, dw::DW_UT_type | dw::DW_UT_split_type | dw::DW_UT_partial)
     }
 
+    /// Reads the root entry with the abbreviations of the unit.
+    pub(crate) fn root_by(&self, sections: &Sections, abbreviations: &Abbreviations) -> Option<Root> {
+        let mut cursor = sections.at(Id::Info, self.root);
+        let abbreviation = abbreviations.get(cursor.uleb()?)?;
+        let mut attributes = Attributes::NONE;
+        attributes.read(&mut cursor, abbreviations, abbreviation, self.encoding)?;
+        Some(Root { tag: abbreviation.tag, attributes })
+    }
+
     /// Reads the root entry with the one abbreviation that it needs.
     pub(crate) fn root(&self, sections: &Sections, contribution: Contribution) -> Option<Root> {
         let mut cursor = sections.at(Id::Info, self.root);
         let code = cursor.uleb()?;
         let offset = self.abbreviations(contribution);
-        let table = Abbreviations::read_only(sections.get(Id::Abbrev), offset, code, self.encoding)?;
-        let abbreviation = table.only()?;
-        let mut attributes = Attributes::NONE;
-        attributes.read(&mut cursor, &table, abbreviation, self.encoding)?;
-        Some(Root { tag: abbreviation.tag, attributes })
+        let definition = Definition::find(sections.get(Id::Abbrev), offset, code)?;
+        let attributes = Attributes::read_once(&mut cursor, definition.attributes, self.encoding)?;
+        Some(Root { tag: definition.tag, attributes })
     }
 }
 
