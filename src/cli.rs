@@ -40,6 +40,9 @@ enum Command {
 /// Runs `trace-agent` with the arguments of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(code) = trace_agent_core::cli::symbolize::as_other_tool(std::env::args_os()) {
+        return code;
+    }
     let cli = Cli::parse();
     // The SDK says itself what we say in one line, and quotes a token that it cannot send.
     let quiet = "info,aws=off,hyper=off,rustls=off";

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use trace_record::failure::{Frame, Record, StackEntry};
 use trace_record::source::SourceText;
 use trace_record::source_map::{SourceMap, SourceMaps};
-use trace_symbolizer::{Module, ModuleAddress, Search, SourceRoots};
+use trace_symbolizer::{Answers, FrameRef, Module, ModuleAddress, Search, SourceRoots};
 
 /// The most modules that are kept open; when they are reached, all are closed and opened again at need. A process has
 /// a handful that frames touch.
@@ -20,7 +20,7 @@ const MODULES_MAX: usize = 64;
 /// Names frames and reads sources. Keeps what it opened.
 pub struct Symbolizer {
     search: Search,
-    modules: HashMap<(String, Option<String>), Result<Module, String>>,
+    modules: HashMap<ModuleKey, Result<Module, String>>,
     sources: Sources,
 }
 
@@ -59,44 +59,92 @@ impl Symbolizer {
     /// Names every frame of `record` that has no name or no line, but an address or an offset in a function. One address may become
     /// several entries: the functions that the compiler inlined there. Mangled names are made readable, wherever they stand.
     pub fn name(&mut self, record: &mut Record) {
-        let is_bare = |(entry, frame): (&StackEntry, &Frame)| match entry.function {
-            None => frame.address.is_some(),
-            Some(_) => frame.offset.is_some() && entry.line.is_none(),
+        self.name_all(std::slice::from_mut(record));
+    }
+
+    /// [`name`](Symbolizer::name) for many records: each module is asked once for all of its addresses, which is what it is fast at.
+    pub fn name_all(&mut self, records: &mut [Record]) {
+        let mut questions = Questions::default();
+        for (index, record) in records.iter().enumerate() {
+            self.ask(record, index, &mut questions);
+        }
+        let answers = self.answer(&questions);
+        let mut calls = questions.calls.into_iter().peekable();
+        for (index, record) in records.iter_mut().enumerate() {
+            let mut bare = Vec::new();
+            while let Some(call) = calls.next_if(|call| call.record == index) {
+                bare.push(call);
+            }
+            if !bare.is_empty() {
+                self.expand(record, bare, &answers);
+            }
+            demangle(&mut record.stack_trace);
+            record.threads.iter_mut().for_each(|thread| demangle(&mut thread.stack_trace));
+        }
+    }
+
+    /// Adds the bare frames of a record to the questions.
+    fn ask(&mut self, record: &Record, index: usize, questions: &mut Questions) {
+        if record.frames.len() != record.stack_trace.len() {
+            return;
+        }
+        for (frame_index, (entry, frame)) in record.stack_trace.iter().zip(&record.frames).enumerate() {
+            if is_bare(entry, frame) {
+                let place = self.address(entry.function.as_deref(), frame).map(|address| {
+                    questions.add(
+                        frame.module.as_deref().unwrap_or_default(),
+                        frame.build_id.as_deref(),
+                        address,
+                    )
+                });
+                questions.calls.push(Call { record: index, frame: frame_index, place });
+            }
+        }
+    }
+
+    /// The answers of each module that is asked.
+    fn answer(&mut self, questions: &Questions) -> Vec<Option<Answers>> {
+        let answer = |((path, build_id), addresses): (&ModuleKey, &Vec<ModuleAddress>)| {
+            Some(self.module(path, build_id.as_deref()).ok()?.symbolize_all(addresses))
         };
-        let fits = record.frames.len() == record.stack_trace.len();
-        if fits && record.stack_trace.iter().zip(&record.frames).any(is_bare) {
-            let entries = std::mem::take(&mut record.stack_trace);
-            let frames = std::mem::take(&mut record.frames);
-            for (entry, frame) in entries.into_iter().zip(frames) {
-                let named = if is_bare((&entry, &frame)) {
-                    self.expand(&entry, &frame)
-                } else {
-                    vec![(entry, frame)]
-                };
-                for (entry, frame) in named {
+        questions.modules.iter().zip(&questions.addresses).map(answer).collect()
+    }
+
+    /// Puts the entries that were found, outermost first, in the place of the bare ones.
+    fn expand(&mut self, record: &mut Record, bare: Vec<Call>, answers: &[Option<Answers>]) {
+        let entries = std::mem::take(&mut record.stack_trace);
+        let frames = std::mem::take(&mut record.frames);
+        let mut bare = bare.into_iter().peekable();
+        for (index, (entry, frame)) in entries.into_iter().zip(frames).enumerate() {
+            let named = match bare.next_if(|call| call.frame == index).map(|call| call.place) {
+                None => Err(None),
+                Some(Err(missing)) => Err(Some(missing)),
+                Some(Ok(place)) => match answers.get(place.module) {
+                    Some(Some(answers)) => match answers.missing(place.address) {
+                        None => Ok(answers.frames(place.address).collect::<Vec<_>>()),
+                        Some(missing) => Err(Some(missing.to_string())),
+                    },
+                    _ => Err(None),
+                },
+            };
+            match named {
+                Ok(named) => {
+                    for named in named.into_iter().rev() {
+                        let (entry, frame) = self.entry(named, &frame);
+                        record.stack_trace.push(entry);
+                        record.frames.push(frame);
+                    }
+                }
+                Err(missing) => {
                     record.stack_trace.push(entry);
-                    record.frames.push(frame);
+                    record.frames.push(Frame { missing: missing.or(frame.missing), ..frame });
                 }
             }
         }
-        demangle(&mut record.stack_trace);
-        record.threads.iter_mut().for_each(|thread| demangle(&mut thread.stack_trace));
     }
 
-    /// The entries of one call, outermost first; the bare entry if nothing is found.
-    fn expand(&mut self, entry: &StackEntry, frame: &Frame) -> Vec<(StackEntry, Frame)> {
-        match self.find(entry.function.as_deref(), frame) {
-            Ok(frames) => frames.into_iter().rev().map(|named| self.entry(named, frame)).collect(),
-            Err(missing) => vec![(entry.clone(), Frame { missing: Some(missing), ..frame.clone() })],
-        }
-    }
-
-    /// What the module says of the call, innermost first, or why it says nothing.
-    fn find(
-        &mut self,
-        function: Option<&str>,
-        frame: &Frame,
-    ) -> Result<Vec<trace_symbolizer::Frame>, String> {
+    /// Where in its module a call is, or why that is not known.
+    fn address(&mut self, function: Option<&str>, frame: &Frame) -> Result<ModuleAddress, String> {
         let path = frame.module.as_deref().ok_or("no module is mapped at this address")?;
         let module = self.module(path, frame.build_id.as_deref()).map_err(Clone::clone)?;
         let address = match (function, &frame.offset) {
@@ -107,18 +155,21 @@ impl Symbolizer {
             }
             _ => frame.address.as_deref().and_then(hexadecimal),
         };
-        let answer =
-            module.symbolize(ModuleAddress(address.ok_or("the address is not a hexadecimal number")?));
-        answer.missing.map_or(Ok(answer.frames), |missing| Err(missing.to_string()))
+        Ok(ModuleAddress(address.ok_or("the address is not a hexadecimal number")?))
     }
 
-    fn entry(&mut self, named: trace_symbolizer::Frame, bare: &Frame) -> (StackEntry, Frame) {
-        let source =
-            named.file.as_deref().zip(named.line).and_then(|(file, line)| self.sources.line(file, line));
-        let entry = StackEntry { file: named.file, line: named.line, function: named.function, source };
+    fn entry(&mut self, named: FrameRef<'_>, bare: &Frame) -> (StackEntry, Frame) {
+        let source = named.file().zip(named.line()).and_then(|(file, line)| self.sources.line(file, line));
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let entry = StackEntry {
+            file: owned(named.file()),
+            line: named.line(),
+            function: owned(named.function()),
+            source,
+        };
         let frame = Frame {
-            column: named.column,
-            inlined: named.inlined.then_some(true),
+            column: named.column(),
+            inlined: named.is_inlined().then_some(true),
             missing: None,
             ..bare.clone()
         };
@@ -134,6 +185,55 @@ impl Symbolizer {
             .entry((path.to_owned(), build_id.map(str::to_owned)))
             .or_insert_with(|| open(Path::new(path), build_id, search))
             .as_ref()
+    }
+}
+
+/// Path and build-id, as a record has them.
+type ModuleKey = (String, Option<String>);
+
+/// What is asked of the modules for some records.
+#[derive(Default)]
+struct Questions {
+    modules: Vec<ModuleKey>,
+    /// By module.
+    addresses: Vec<Vec<ModuleAddress>>,
+    /// In the order of the records and their frames.
+    calls: Vec<Call>,
+}
+
+/// A bare frame.
+struct Call {
+    record: usize,
+    frame: usize,
+    place: Result<Place, String>,
+}
+
+/// Where the answer for a frame stands.
+struct Place {
+    module: usize,
+    address: usize,
+}
+
+impl Questions {
+    fn add(&mut self, path: &str, build_id: Option<&str>, address: ModuleAddress) -> Place {
+        // A process has a handful of modules, and the frames of one stand together: the last is nearly always it.
+        let known = self.modules.iter().rposition(|(known, id)| known == path && id.as_deref() == build_id);
+        let module = known.unwrap_or_else(|| {
+            self.modules.push((path.to_owned(), build_id.map(str::to_owned)));
+            self.addresses.push(Vec::new());
+            self.modules.len() - 1
+        });
+        let addresses = &mut self.addresses[module];
+        addresses.push(address);
+        Place { module, address: addresses.len() - 1 }
+    }
+}
+
+/// Whether a frame lacks what its address or offset can tell.
+fn is_bare(entry: &StackEntry, frame: &Frame) -> bool {
+    match entry.function {
+        None => frame.address.is_some(),
+        Some(_) => frame.offset.is_some() && entry.line.is_none(),
     }
 }
 

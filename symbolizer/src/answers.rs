@@ -29,6 +29,8 @@ pub struct Answers {
     leaves: Vec<Leaf>,
     nodes: Vec<Node>,
     functions: Vec<Function>,
+    /// By function, where that is wanted.
+    declarations: HashMap<u32, Declaration, RandomState>,
     texts: Vec<Name>,
 }
 
@@ -76,6 +78,16 @@ pub(crate) struct Function {
     pub(crate) origin: Origin,
     /// Where it starts, or the part of it that was split off; `None` if it was inlined.
     pub(crate) start: Option<u64>,
+}
+
+/// Where a function was declared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Declaration {
+    /// A text, or [`NONE`].
+    pub(crate) file: u32,
+    /// 0 if not known.
+    pub(crate) line: u32,
+    pub(crate) low_pc: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -192,6 +204,25 @@ impl<'a> FrameRef<'a> {
         self.record()?.start.map(crate::ModuleAddress)
     }
 
+    /// The file that declares the function. Known with [`Options::linkage_names`](crate::Options) only, as the next two.
+    pub fn declaring_file(&self) -> Option<&'a str> {
+        self.answers.text(self.declaration()?.file)
+    }
+
+    /// The line that declares the function, counted from 1.
+    pub fn declaring_line(&self) -> Option<u32> {
+        Some(self.declaration()?.line).filter(|line| *line != 0)
+    }
+
+    /// Where the function starts: as its entry says, else as its symbol does; `None` if it was inlined in several pieces.
+    pub fn low_pc(&self) -> Option<crate::ModuleAddress> {
+        self.declaration()?.low_pc.or(self.record()?.start).map(crate::ModuleAddress)
+    }
+
+    fn declaration(&self) -> Option<&'a Declaration> {
+        self.answers.declarations.get(&self.node.function)
+    }
+
     /// The frame as a value of its own.
     pub fn to_frame(&self) -> Frame {
         Frame {
@@ -244,6 +275,7 @@ impl Builder {
                 leaves: vec![Leaf::Missing(Missing::NotCovered); addresses],
                 nodes: Vec::new(),
                 functions: Vec::new(),
+                declarations: HashMap::default(),
                 texts: Vec::new(),
             },
             texts: Map::default(),
@@ -344,6 +376,11 @@ impl Builder {
             self.unfinished.push((start, number));
         }
         number
+    }
+
+    /// Remembers where a function was declared.
+    pub(crate) fn declare(&mut self, function: u32, declaration: Declaration) {
+        self.answers.declarations.insert(function, declaration);
     }
 
     pub(crate) fn push_function(&mut self, function: Function) -> u32 {

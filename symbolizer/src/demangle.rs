@@ -21,6 +21,12 @@ pub fn demangle(name: &str) -> Cow<'_, str> {
     readable.map_or(Cow::Borrowed(name), Cow::Owned)
 }
 
+/// The readable name without parameters, template arguments and what else stands around it: the path of names alone.
+pub fn short_name(readable: &str) -> &str {
+    let end = readable.find(['(', '<']).filter(|end| *end > 0 && !readable[..*end].ends_with("operator"));
+    end.map_or(readable, |end| &readable[..end])
+}
+
 /// Whether a compiler made this name out of a path and types.
 pub(crate) fn is_mangled(name: &str) -> bool {
     name.starts_with("_Z") || name.starts_with("_R")

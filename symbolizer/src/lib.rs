@@ -25,13 +25,14 @@ mod demangle;
 mod answers;
 mod dwarf;
 mod symbols;
+mod plt;
 mod module;
 mod source;
 
 pub use address::{LoadBias, ModuleAddress, ReturnAddress, RuntimeAddress};
 pub use answers::{Answers, FrameRef};
 pub use build_id::{BuildId, BuildIdError};
-pub use demangle::demangle;
+pub use demangle::{demangle, short_name};
 pub use error::{Error, ErrorKind};
 pub use frame::{Answer, Frame, Missing, Origin};
 pub use locate::{Refusal, Refused, Search};

@@ -17,6 +17,7 @@ use crate::elf::{self, CodeRanges, Elf};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Answer, Missing, Origin};
 use crate::locate::{self, Candidate, Refusal, Refused, Search};
+use crate::plt::{self, Stub};
 use crate::symbols::{self, Symbol};
 
 /// A program or shared object that answers for its addresses.
@@ -144,6 +145,12 @@ impl Module {
         symbols::start_of(&self.symbol_files(), symbol)
     }
 
+    /// The symbol of data at `address`: its name, start and size.
+    pub fn data_at(&self, address: ModuleAddress) -> Option<(String, ModuleAddress, u64)> {
+        let (name, start, size) = symbols::data_at(&self.symbol_files(), address.0)?;
+        Some((name, ModuleAddress(start), size))
+    }
+
     /// The path that the module was opened with.
     pub fn path(&self) -> &Path {
         self.binary.path()
@@ -240,8 +247,19 @@ impl Module {
         }
     }
 
+    /// The symbol, or the stub, that names each address.
     fn find_symbols(&self, asked: &Asked) -> Vec<Option<Symbol>> {
-        symbols::find(&self.symbol_files(), &asked.addresses)
+        let mut found = symbols::find(&self.symbol_files(), &asked.addresses);
+        let nearest = |symbol: &Option<Symbol>| {
+            symbol.as_ref().is_none_or(|symbol| symbol.reach == symbols::Reach::Nearest)
+        };
+        let bare = asked.only(|index| nearest(&found[index]));
+        for (stub, address) in plt::find(&self.binary, &bare.addresses).into_iter().zip(&bare.addresses) {
+            if let Some(Stub { name, start }) = stub {
+                found[asked.index(*address)] = Some(Symbol { name, start, reach: symbols::Reach::Stub });
+            }
+        }
+        found
     }
 
     /// Why an address of code has no frames. `has_symbols` if it is known already that the module has some.
@@ -288,7 +306,7 @@ fn name_by_symbol(symbol: Option<&Symbol>, address: usize, builder: &mut Builder
         Some(symbol) => {
             let name = builder.string(&symbol.name);
             let origin = match symbol.reach {
-                symbols::Reach::Size | symbols::Reach::Start => Origin::SymbolTable,
+                symbols::Reach::Size | symbols::Reach::Start | symbols::Reach::Stub => Origin::SymbolTable,
                 symbols::Reach::Nearest => Origin::NearestSymbol,
             };
             builder.push_function(Function { name, linkage_name: name, origin, start: Some(symbol.start) })

@@ -6,7 +6,7 @@
 //!
 //! Sources seldom lie where they were compiled. A recorded path is looked for in this order:
 //!
-//! 1. as it stands, if that is below a root;
+//! 1. mapped, if the user mapped the beginning of the path; else as it stands, if that is below a root;
 //! 2. whole, below each root: `/var/task/x.py` as `ROOT/var/task/x.py`;
 //! 3. without its first directory, its first two, and so on: `/build/xyz/src/main.rs` as `ROOT/src/main.rs`.
 //!
@@ -18,6 +18,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::regular;
 use crate::text::head;
@@ -28,6 +29,9 @@ const SOURCE_BYTES_MAX: u64 = 16 << 20;
 
 /// Bytes of one line of source in an answer at most. What is longer is cut off: minified scripts are one line.
 const LINE_BYTES_MAX: usize = 1_024;
+
+/// Lines of context on either side at most.
+const CONTEXT_LINES_MAX: u32 = 1_000;
 
 /// Bytes of one recorded path at most: the system's `PATH_MAX`. A longer one has no lines.
 const PATH_BYTES_MAX: usize = 4_096;
@@ -59,6 +63,8 @@ const FOREIGN: [&str; 8] = [
 pub struct SourceRoots {
     /// Canonical.
     roots: Vec<PathBuf>,
+    /// Beginnings of recorded paths, and what to put in their place.
+    maps: Vec<(PathBuf, PathBuf)>,
     cache: Cache,
 }
 
@@ -72,8 +78,14 @@ struct Cache {
 impl SourceRoots {
     /// Reads below `roots`, the first asked first. One that does not exist has no files.
     pub fn new(roots: Vec<PathBuf>) -> SourceRoots {
+        SourceRoots::with_maps(roots, Vec::new())
+    }
+
+    /// Reads below `roots`, and below the second folder of each of `maps` what was recorded below the first.
+    pub fn with_maps(mut roots: Vec<PathBuf>, maps: Vec<(PathBuf, PathBuf)>) -> SourceRoots {
+        roots.extend(maps.iter().map(|(_, to)| to.clone()));
         let roots = roots.iter().filter_map(|root| root.canonicalize().ok()).collect();
-        SourceRoots { roots, cache: Cache::default() }
+        SourceRoots { roots, maps, cache: Cache::default() }
     }
 
     /// The text of line `line`, counted from 1, of the file recorded as `file`, without blanks around it; bytes
@@ -81,6 +93,26 @@ impl SourceRoots {
     ///
     /// `None` if no such file lies below the roots, it is no regular file, too long, or has fewer lines.
     pub fn line(&mut self, file: &str, line: u32) -> Option<String> {
+        nth_line(self.text(file)?, line).map(readable)
+    }
+
+    /// Line `line` and up to `lines` before and behind it, each with its number and with the blanks in front of it; as
+    /// [`line`](SourceRoots::line) otherwise. Empty if that is `None`.
+    pub fn around(&mut self, file: &str, line: u32, lines: u32) -> Vec<(u32, String)> {
+        let Some(text) = self.text(file).filter(|text| nth_line(text, line).is_some()) else {
+            return Vec::new();
+        };
+        let first = line.saturating_sub(lines.min(CONTEXT_LINES_MAX)).max(1);
+        let last = line.saturating_add(lines.min(CONTEXT_LINES_MAX));
+        (first..=last).map_while(|number| Some((number, indented(nth_line(text, number)?)))).collect()
+    }
+
+    /// When the file recorded as `file` was last changed. `None` if it is not found below the roots.
+    pub fn modified(&self, file: &str) -> Option<SystemTime> {
+        self.find(file)?.metadata().ok()?.modified().ok()
+    }
+
+    fn text(&mut self, file: &str) -> Option<&[u8]> {
         if file.len() > PATH_BYTES_MAX {
             return None;
         }
@@ -88,8 +120,7 @@ impl SourceRoots {
             let text = self.find(file).and_then(|path| read(&path)).map(Vec::into_boxed_slice);
             self.cache.insert(file, text);
         }
-        let text = self.cache.files.get(file)?.as_deref()?;
-        nth_line(text, line).map(readable)
+        self.cache.files.get(file)?.as_deref()
     }
 
     /// The bytes of the file recorded as `file`. They are not remembered.
@@ -108,6 +139,11 @@ impl SourceRoots {
             return None;
         }
         let recorded = Path::new(file);
+        let mapped =
+            self.maps.iter().filter_map(|(from, to)| Some(to.join(recorded.strip_prefix(from).ok()?)));
+        if let Some(found) = mapped.into_iter().find_map(|path| self.below_a_root(&path)) {
+            return Some(found);
+        }
         let as_it_stands = recorded.is_absolute().then(|| self.below_a_root(recorded)).flatten();
         as_it_stands.or_else(|| {
             let suffixes = suffixes(recorded);
@@ -156,6 +192,13 @@ fn nth_line(text: &[u8], line: u32) -> Option<&[u8]> {
     // The newline at the end of a file ends its last line and starts none.
     let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
     Some(&rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())])
+}
+
+/// A line with the blanks in front of it.
+fn indented(line: &[u8]) -> String {
+    let line = line.trim_ascii_end();
+    let text = String::from_utf8_lossy(&line[..line.len().min(4 * LINE_BYTES_MAX)]);
+    head(&text, LINE_BYTES_MAX).to_owned()
 }
 
 fn readable(line: &[u8]) -> String {

@@ -46,6 +46,8 @@ pub(crate) enum Reach {
     Size,
     /// It has no size and starts at the address.
     Start,
+    /// It names a slot that the stub at the address jumps through.
+    Stub,
     /// It has no size, and that it reaches as far as the address is a guess.
     Nearest,
 }
@@ -123,6 +125,25 @@ pub(crate) fn start_of(files: &[&Elf], name: &str) -> Option<ModuleAddress> {
     }
 }
 
+/// The symbol of data that covers `address` by its size, or the last one without a size that starts before it: its name,
+/// start and size.
+pub(crate) fn data_at(files: &[&Elf], address: u64) -> Option<(String, u64, u64)> {
+    let mut best: Option<(u64, u64, Vec<u8>)> = None;
+    for view in files.iter().filter_map(|elf| elf.view().ok()) {
+        each_symbol(&view, &mut |symbol| {
+            let is_better = best.as_ref().is_none_or(|(start, ..)| *start < symbol.start);
+            if symbol.is_data
+                && is_better
+                && symbol.start <= address
+                && (symbol.size == 0 || address - symbol.start < symbol.size)
+            {
+                best = Some((symbol.start, symbol.size, symbol.name.to_vec()));
+            }
+        });
+    }
+    best.map(|(start, size, name)| (String::from_utf8_lossy(&name).into_owned(), start, size))
+}
+
 /// A defined symbol that has an address.
 struct Defined<'a> {
     name: &'a [u8],
@@ -130,6 +151,7 @@ struct Defined<'a> {
     size: u64,
     rank: Rank,
     is_dynamic: bool,
+    is_data: bool,
     /// The executable section that it names code of.
     code: Option<Range<u64>>,
 }
@@ -248,9 +270,10 @@ fn each_of_table<'a, H: FileHeader<Endian = Endianness>>(
         let start: u64 = symbol.st_value(endian).into();
         let names_code = matches!(kind, sh::STT_NOTYPE | sh::STT_FUNC | sh::STT_GNU_IFUNC);
         let code = if names_code { code.holding(section, start) } else { None };
+        let is_data = kind == sh::STT_OBJECT;
         let name = match &code {
-            Some(_) => symbol.name(endian, table.strings()).unwrap_or_default(),
-            None => b"",
+            None if !is_data => b"",
+            _ => symbol.name(endian, table.strings()).unwrap_or_default(),
         };
         // Arm marks where code and data begin with `$x` and `$d`, which are no names and end nothing.
         if name.starts_with(b"$") {
@@ -261,7 +284,7 @@ fn each_of_table<'a, H: FileHeader<Endian = Endianness>>(
             sh::STB_LOCAL => Rank::Local,
             _ => Rank::Global,
         };
-        each(Defined { name, start, size: symbol.st_size(endian).into(), rank, is_dynamic, code });
+        each(Defined { name, start, size: symbol.st_size(endian).into(), rank, is_dynamic, is_data, code });
     }
 }
 

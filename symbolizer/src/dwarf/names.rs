@@ -17,20 +17,33 @@ use super::work::Work;
 const HOPS_MAX: usize = 16;
 
 /// What a function is called and where it was declared.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Names<'a> {
     /// The name for the linker, mangled where the language does that.
     pub(crate) linkage: Option<Text<'a>>,
     /// The name in the source, without what it is part of.
     pub(crate) plain: Option<Text<'a>>,
+    /// The line that declares it.
+    pub(crate) line: Option<u32>,
+    /// The number of the file that declares it, and the unit that numbers files so.
+    pub(crate) file: Option<(Place<'a>, u64)>,
+    /// Where the entry itself says that its code starts.
+    pub(crate) low_pc: Option<u64>,
 }
 
 /// The names of the function whose entry is at offset `entry` of `.debug_info`. What cannot be read is not known.
-pub(crate) fn of_entry<'a>(dwarf: &'a Dwarf, place: &Place<'a>, entry: usize, work: &Work<'_>) -> Names<'a> {
+/// `wants_declaration` says that references are followed for that alone, too.
+pub(crate) fn of_entry<'a>(
+    dwarf: &'a Dwarf,
+    place: &Place<'a>,
+    entry: usize,
+    wants_declaration: bool,
+    work: &Work<'_>,
+) -> Names<'a> {
     let mut names = Names::default();
     let mut here = (place.clone(), entry);
     let mut attributes = Attributes::NONE;
-    for _ in 0..HOPS_MAX {
+    for hop in 0..HOPS_MAX {
         let (place, entry) = &here;
         if read(place, *entry, &mut attributes).is_none() {
             break;
@@ -41,7 +54,14 @@ pub(crate) fn of_entry<'a>(dwarf: &'a Dwarf, place: &Place<'a>, entry: usize, wo
         };
         names.linkage = names.linkage.or_else(|| text(Slot::LinkageName));
         names.plain = names.plain.or_else(|| text(Slot::Name));
-        if names.linkage.is_some() {
+        let line = attributes.number(Slot::DeclarationLine).and_then(|line| u32::try_from(line).ok());
+        names.line = names.line.or(line);
+        let file = attributes.number(Slot::DeclarationFile);
+        names.file = names.file.or_else(|| file.map(|file| (place.clone(), file)));
+        if hop == 0 {
+            names.low_pc = attributes.get(Slot::LowPc).and_then(|low_pc| place.address(low_pc));
+        }
+        if names.linkage.is_some() && (names.line.is_some() || !wants_declaration) {
             break;
         }
         let reference = attributes.get(Slot::Origin).or_else(|| attributes.get(Slot::Specification));

@@ -1,6 +1,8 @@
 //! The answer to a question: the owning units one after the other, each walked once for all its addresses.
 
-use crate::answers::{Builder, Leaf, Location, NONE, Node, SymbolNames};
+use std::sync::Arc;
+
+use crate::answers::{Builder, Declaration, Leaf, Location, NONE, Node, SymbolNames};
 use crate::elf::CodeRanges;
 
 use super::Dwarf;
@@ -221,8 +223,27 @@ impl Sweep<'_> {
         if let Some(known) = self.builder.known_function(key) {
             return known;
         }
-        let names = names::of_entry(self.dwarf, self.entries, entry, self.work);
-        self.builder.add_function(key, names.linkage, names.plain, self.symbols)
+        let wants_declaration = self.symbols == SymbolNames::Always;
+        let names = names::of_entry(self.dwarf, self.entries, entry, wants_declaration, self.work);
+        let function = self.builder.add_function(key, names.linkage, names.plain, self.symbols);
+        if wants_declaration {
+            let file = names.file.and_then(|(place, file)| self.declaring_file(&place, file));
+            let line = names.line.unwrap_or(0);
+            self.builder
+                .declare(function, Declaration { file: file.unwrap_or(NONE), line, low_pc: names.low_pc });
+        }
+        function
+    }
+
+    /// The text of the path of a file that the unit at `place` names by number, which may be another than this one.
+    fn declaring_file(&mut self, place: &Place<'_>, file: u64) -> Option<u32> {
+        if Arc::ptr_eq(&place.unit, &self.entries.unit) {
+            return self.path(file);
+        }
+        let program = Program::read(place, place.unit.root.line_program()?)?;
+        let paths = Paths::of(place, &program);
+        let path = paths.path(paths.position(file)?)?;
+        Some(self.builder.string(&String::from_utf8_lossy(&path)))
     }
 
     fn location(&mut self, file: Option<u64>, line: u32, column: u32, discriminator: u32) -> Location {

@@ -1,0 +1,54 @@
+//! The programs that addresses are asked of, opened once each.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use trace_symbolizer::{Answers, Error, ErrorKind, Module, ModuleAddress, Options, Refusal, Refused, Search};
+
+/// The most programs that are kept open; when they are reached, all are closed and opened again at need.
+const OPEN_MAX: usize = 64;
+
+/// Opens programs and asks them.
+pub(super) struct Objects {
+    search: Search,
+    /// Look up symbols for names with the suffix of a clone, which the other tools print.
+    linkage_names: bool,
+    open: HashMap<PathBuf, Result<Module, Error>>,
+}
+
+impl Objects {
+    pub(super) fn new(search: Search, linkage_names: bool) -> Objects {
+        Objects { search, linkage_names, open: HashMap::new() }
+    }
+
+    /// The program at `path`.
+    pub(super) fn module(&mut self, path: &Path) -> Result<&Module, &Error> {
+        if !self.open.contains_key(path) {
+            if self.open.len() >= OPEN_MAX {
+                self.open.clear();
+            }
+            let module = Module::open(path, &self.search);
+            if let Ok(module) = &module {
+                say_what_was_refused(module.refused());
+            }
+            self.open.insert(path.to_owned(), module);
+        }
+        // It was put there just now, if it was not.
+        self.open[path].as_ref()
+    }
+
+    /// What the program at `path` says of `addresses`, all together.
+    pub(super) fn answers(&mut self, path: &Path, addresses: &[u64]) -> Result<Answers, &Error> {
+        let options = Options { linkage_names: self.linkage_names, ..Options::default() };
+        let addresses: Vec<ModuleAddress> = addresses.iter().map(|address| ModuleAddress(*address)).collect();
+        self.module(path).map(|module| module.symbolize_within(&addresses, options))
+    }
+}
+
+/// That a candidate is not there is the normal case; that it is there and not used is worth a line.
+fn say_what_was_refused(refused: &[Refused]) {
+    let is_there = |refused: &&Refused| !matches!(&refused.refusal, Refusal::Unusable(error) if error.kind() == ErrorKind::NotFound);
+    for refused in refused.iter().filter(is_there) {
+        anstream::eprintln!("trace-agent: debug file not used: {refused}");
+    }
+}
