@@ -7,6 +7,7 @@ pub mod clock;
 pub mod private;
 pub mod spool;
 pub mod receive;
+pub mod symbols;
 pub mod symbolize;
 pub mod pipeline;
 pub mod sink;
