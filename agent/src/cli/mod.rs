@@ -6,6 +6,7 @@
 
 pub mod people;
 pub mod symbolize;
+pub mod symbols;
 pub mod normalize;
 pub mod run;
 pub mod check;
@@ -22,6 +23,8 @@ use crate::config::{Config, Settings, SinkChoice};
 pub enum Command {
     /// Turn addresses of a native program into functions, files, lines and source text
     Symbolize(symbolize::Args),
+    /// Fill a symbol store, see what is in it, check it
+    Symbols(symbols::Args),
     /// Read error bodies, logs, traces or native reports, and print one record per failure
     Normalize(normalize::Args),
     /// Run beside a program: follow logs, receive failures, ship records
@@ -39,6 +42,7 @@ impl Command {
     pub fn execute(self, connect: Connect) -> anyhow::Result<()> {
         match self {
             Self::Symbolize(args) => symbolize::execute(&args),
+            Self::Symbols(args) => symbols::execute(&args),
             Self::Normalize(args) => normalize::execute(&args),
             Self::Run(args) => run::execute(args, connect),
             Self::Check(args) => check::execute(&args, connect),

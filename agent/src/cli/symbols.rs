@@ -1,0 +1,304 @@
+//! `trace-agent symbols`: fill a symbol store, see what is in it, check it.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::Usage;
+use super::people::Plain;
+use crate::symbols::cache::belongs;
+use crate::symbols::identity;
+use crate::symbols::layout::Kind;
+use crate::symbols::limits::Limits;
+use crate::symbols::remote::{Remote, environment, wait};
+use crate::symbols::source::Source;
+use crate::symbols::store::{Entry, Store, digest};
+
+/// How deep folders are searched for files to push; build folders of Cargo are 6 deep.
+const DEPTH_MAX: usize = 32;
+
+/// Fill a symbol store, see what is in it, check it.
+///
+/// A store is a directory or s3://BUCKET/PREFIX. Files lie in it by build-id (STORE/ab/cdef…/debuginfo), so that whoever has a
+/// stripped program finds the debug file of exactly that build.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Put files into a store, each under its build-id
+    Push(Push),
+    /// List the builds in a store: build-id, kind, size, name
+    List(Read),
+    /// Read everything in a store back, and check build-ids and checksums
+    Verify(Read),
+}
+
+#[derive(Debug, clap::Args)]
+struct Push {
+    /// The store: a directory or s3://BUCKET/PREFIX
+    #[arg(value_name = "STORE")]
+    store: String,
+    /// Programs, shared objects and debug files; of a folder, every one below it
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// What the files are [default: debuginfo if they have debug information, else executable]
+    #[arg(long, value_name = "KIND", value_enum)]
+    kind: Option<Stored>,
+    /// How the answer is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+struct Read {
+    /// The store: a directory or s3://BUCKET/PREFIX
+    #[arg(value_name = "STORE")]
+    store: String,
+    /// How the answer is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stored {
+    /// What strip took away, or a program that was not stripped
+    Debuginfo,
+    /// The program or shared object
+    Executable,
+    /// Names alone
+    Packed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON object for each file
+    Json,
+}
+
+/// What is said of one file.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    /// What it was called where it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
+    /// What was done or found; a listing has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    /// Why it is not as it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
+    wait(|| async {
+        match &args.command {
+            Command::Push(args) => push(args).await,
+            Command::List(args) => list(args).await,
+            Command::Verify(args) => verify(args).await,
+        }
+    })?
+}
+
+fn open(text: &str) -> anyhow::Result<Store> {
+    let variables = environment();
+    let place = Source::parse(text, &*variables).map_err(|error| Usage(error.to_string()))?;
+    Store::open(place, Remote::new(Limits::from_environment(&*variables), variables))
+        .map_err(|error| Usage(error.to_string()).into())
+}
+
+async fn push(args: &Push) -> anyhow::Result<()> {
+    let store = open(&args.store)?;
+    let mut files = Vec::new();
+    for path in &args.files {
+        let found = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+        if found.is_dir() {
+            below(path, DEPTH_MAX, &mut files);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let mut out = Out::new(args.format, files.len());
+    for path in &files {
+        let pushed = push_one(&store, path, args.kind).await;
+        out.say(pushed.unwrap_or_else(|error| Line::failed(None, "refused", format!("{error:#}"))), path)?;
+    }
+    out.end("pushed")
+}
+
+async fn push_one<'a>(store: &Store, path: &'a Path, kind: Option<Stored>) -> anyhow::Result<Line<'a>> {
+    // Before it is opened: opening a pipe would wait for its writer.
+    if !fs::metadata(path)?.is_file() {
+        bail!("it is no regular file");
+    }
+    let file = File::open(path)?;
+    let identity = identity::read(&file)?;
+    let kind = match kind {
+        Some(Stored::Debuginfo) => Kind::Debuginfo,
+        Some(Stored::Executable) => Kind::Executable,
+        Some(Stored::Packed) => Kind::Packed,
+        None if identity.debug => Kind::Debuginfo,
+        None => Kind::Executable,
+    };
+    let Some(id) = identity.build_id else { bail!("it has no build-id; link it with --build-id") };
+    let new = store.put(path, &id, &kind).await?;
+    Ok(Line {
+        build_id: Some(id.to_string()),
+        kind: Some(kind.word()),
+        bytes: Some(file.metadata()?.len()),
+        outcome: Some(if new { "pushed" } else { "there already" }),
+        ..Line::default()
+    })
+}
+
+/// Every ELF file below a folder. Links are not followed, or one file might come twice.
+fn below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    let mut entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => below(&path, depth, files),
+            Ok(kind) if kind.is_file() && is_elf(&path) => files.push(path),
+            _ => {}
+        }
+    }
+}
+
+fn is_elf(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    File::open(path).and_then(|mut file| io::Read::read_exact(&mut file, &mut magic)).is_ok()
+        && magic == *b"\x7fELF"
+}
+
+async fn list(args: &Read) -> anyhow::Result<()> {
+    let store = open(&args.store)?;
+    let entries = store.list().await?;
+    let mut out = Out::new(args.format, entries.len());
+    for entry in &entries {
+        let facts = store.facts(&entry.build_id, &entry.kind).await?;
+        let (name, sha256) = match &facts {
+            Some(facts) => (Some(facts.name.as_str()), Some(facts.sha256.as_str())),
+            None => (None, None),
+        };
+        out.say(Line { name, sha256, ..Line::of(entry) }, Path::new(&entry.at))?;
+    }
+    out.end("listed")
+}
+
+async fn verify(args: &Read) -> anyhow::Result<()> {
+    let store = open(&args.store)?;
+    let entries = store.list().await?;
+    let mut out = Out::new(args.format, entries.len());
+    for entry in &entries {
+        let line = match check(&store, entry).await {
+            Ok(outcome) => Line { outcome: Some(outcome), ..Line::of(entry) },
+            Err(error) => Line::failed(Some(entry), "damaged", format!("{error:#}")),
+        };
+        out.say(line, Path::new(&entry.at))?;
+    }
+    out.end("verified")
+}
+
+async fn check(store: &Store, entry: &Entry) -> anyhow::Result<&'static str> {
+    let file = store.read(entry).await?;
+    belongs(&file, &entry.build_id, &entry.kind)?;
+    // Who laid out a `.build-id` tree wrote down no checksums.
+    let facts = match entry.at.starts_with(".build-id/") {
+        true => None,
+        false => store.facts(&entry.build_id, &entry.kind).await?,
+    };
+    let Some(facts) = facts else { return Ok("good, its checksum is not known") };
+    if digest(&file)? != (facts.bytes, facts.sha256) {
+        bail!("its bytes are not those that were pushed");
+    }
+    Ok("good")
+}
+
+impl Default for Line<'_> {
+    fn default() -> Self {
+        Self { build_id: None, kind: None, bytes: None, name: None, sha256: None, outcome: None, error: None }
+    }
+}
+
+impl<'a> Line<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        Self {
+            build_id: Some(entry.build_id.to_string()),
+            kind: Some(entry.kind.word()),
+            bytes: Some(entry.bytes),
+            ..Self::default()
+        }
+    }
+
+    fn failed(entry: Option<&'a Entry>, outcome: &'a str, error: String) -> Self {
+        Self { outcome: Some(outcome), error: Some(error), ..entry.map_or_else(Self::default, Self::of) }
+    }
+}
+
+/// Where lines go: to standard output, past a bar that is drawn if standard error is a terminal.
+struct Out {
+    format: Format,
+    bar: ProgressBar,
+    all: usize,
+    failed: usize,
+}
+
+impl Out {
+    fn new(format: Format, all: usize) -> Self {
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}")
+            .expect("the template is a constant, and tests print it");
+        Self { format, bar: ProgressBar::new(all as u64).with_style(style), all, failed: 0 }
+    }
+
+    /// Says what came of one file, which is called `path` where it is.
+    fn say(&mut self, line: Line<'_>, path: &Path) -> anyhow::Result<()> {
+        self.failed += usize::from(line.error.is_some());
+        let path = path.to_string_lossy();
+        let printed = match self.format {
+            Format::Json => serde_json::to_string(&Line { name: line.name.or(Some(&path)), ..line })?,
+            Format::Text => text(&line, &path),
+        };
+        self.bar.suspend(|| writeln!(io::stdout(), "{printed}"))?;
+        self.bar.inc(1);
+        Ok(())
+    }
+
+    fn end(self, done: &str) -> anyhow::Result<()> {
+        self.bar.finish_and_clear();
+        match self.failed {
+            0 => Ok(()),
+            failed => bail!("{failed} of {} files could not be {done}", self.all),
+        }
+    }
+}
+
+fn text(line: &Line<'_>, path: &str) -> String {
+    if let Some(error) = &line.error {
+        return format!("{}: {}: {}", line.outcome.unwrap_or("failed"), Plain(path), Plain(error));
+    }
+    let (id, kind) = (line.build_id.as_deref().unwrap_or("-"), line.kind.unwrap_or("-"));
+    let bytes = line.bytes.unwrap_or_default();
+    let outcome = line.outcome.map(|outcome| format!("  {outcome}")).unwrap_or_default();
+    format!("{id}  {kind:<10}  {bytes:>12}  {}{outcome}", Plain(line.name.unwrap_or(path)))
+}
