@@ -1,5 +1,6 @@
 //! A store in S3: moto's server is the service, boto3 says what lies there.
 
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,14 +16,21 @@ use trace_agent_core::symbols::store::{Store, StoreError};
 
 use crate::harness::{Built, Outcomes, eventually, limits, reasons, test};
 use crate::peers::MOTO;
-use crate::server::Server;
+use crate::server::{Server, absent};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("what was pushed to S3 is listed, read back and fetched", what_was_pushed_is_read_back),
+        test("AWS's own SDK makes the same signatures", the_sdk_makes_the_same_signatures),
         test("credentials come from the container's service", credentials_come_from_the_container),
         test("what S3 refuses is said in its own words", what_s3_refuses_is_said_in_its_own_words),
     ]
+}
+
+/// The folder of moto's programs, or the reason to skip.
+fn programs() -> Result<PathBuf, String> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    MOTO.install(target).map_err(|error| format!("{error:#}"))
 }
 
 /// A running moto with a bucket `symbols`; it ends with the test.
@@ -34,8 +42,7 @@ struct Moto {
 
 impl Moto {
     fn start() -> Result<Self, String> {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let programs = MOTO.install(target).map_err(|error| format!("{error:#}"))?;
+        let programs = programs()?;
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let server = Command::new(programs.join("moto_server"))
             .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
@@ -134,6 +141,43 @@ fn what_was_pushed_is_read_back() -> Outcomes {
     assert_eq!(std::fs::read(found).unwrap(), built.debug());
     assert_eq!(fetch.file(&built.id, &Kind::Packed), None);
     assert_eq!(reasons(&fetch), Vec::<String>::new());
+    Ok(())
+}
+
+fn the_sdk_makes_the_same_signatures() -> Outcomes {
+    let built = Built::new("signature")?;
+    let python = programs()?.join("python3");
+    let server = Server::start(|_, stream| absent(stream));
+    let set = [
+        ("AWS_ENDPOINT_URL", server.url.clone()),
+        ("AWS_REGION", "eu-central-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "se/cr+et".to_owned()),
+        ("AWS_SESSION_TOKEN", "to/ken+==".to_owned()),
+    ];
+    let store = store(
+        "s3://symbols/team a+b&c=ü/~$",
+        Arc::new(move |name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())),
+    );
+    // A listing, a reading and a writing, none of which comes to anything here.
+    assert!(wait(|| async { store.list().await }).unwrap().is_err());
+    let path = built.path("app.debug");
+    assert!(wait(|| async { store.put(&path, &built.id, &Kind::Debuginfo).await }).unwrap().is_err());
+    let heads = server.heads();
+    assert_eq!(heads.len(), 3);
+    for head in heads {
+        let mut again = Command::new(&python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/peers/sign_again.py"))
+            .args(["AKIDEXAMPLE", "se/cr+et", "to/ken+==", "eu-central-1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        again.stdin.take().unwrap().write_all(head.as_bytes()).unwrap();
+        let output = again.wait_with_output().unwrap();
+        let signature = String::from_utf8(output.stdout).unwrap();
+        assert!(!signature.is_empty() && head.contains(&format!("Signature={}", signature.trim())), "{head}");
+    }
     Ok(())
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Server {
 #[derive(Default)]
 struct Asked {
     count: AtomicUsize,
-    paths: Mutex<Vec<String>>,
+    heads: Mutex<Vec<String>>,
 }
 
 impl Server {
@@ -30,8 +30,9 @@ impl Server {
                 let (answer, asked) = (answer.clone(), counted.clone());
                 std::thread::spawn(move || {
                     asked.count.fetch_add(1, Ordering::SeqCst);
-                    let path = head(&stream);
-                    asked.paths.lock().unwrap().push(path.clone());
+                    let head = head(&stream);
+                    let path = path(&head);
+                    asked.heads.lock().unwrap().push(head);
                     answer(&path, &mut stream);
                 });
             }
@@ -55,7 +56,12 @@ impl Server {
 
     /// What it was asked for.
     pub(crate) fn paths(&self) -> Vec<String> {
-        self.asked.paths.lock().unwrap().clone()
+        self.heads().iter().map(|head| path(head)).collect()
+    }
+
+    /// The same, with all headers.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.asked.heads.lock().unwrap().clone()
     }
 }
 
@@ -66,11 +72,13 @@ pub(crate) fn nobody() -> String {
 }
 
 fn head(stream: &TcpStream) -> String {
-    let mut lines = BufReader::new(stream).lines();
-    let first = lines.next().and_then(Result::ok).unwrap_or_default();
-    // To the empty line at its end.
-    let _ = lines.by_ref().map_while(Result::ok).find(String::is_empty);
-    first.split(' ').nth(1).unwrap_or_default().to_owned()
+    let lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let lines: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    lines.join("\r\n")
+}
+
+fn path(head: &str) -> String {
+    head.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
 /// Writes what it can: the other side may have seen enough.
