@@ -5,6 +5,7 @@
 //! failures) does not change the status.
 
 pub mod people;
+pub mod sources;
 pub mod symbolize;
 pub mod symbols;
 pub mod normalize;

@@ -146,7 +146,8 @@ impl Search<'_> {
         for source in &self.fetch.sources {
             let found = match source {
                 Source::Directory(root) => self.near(root),
-                _ => self.far(source, &mut far),
+                _ if self.serves(source) => self.far(source, &mut far),
+                _ => None,
             };
             if found.is_some() {
                 return found;
@@ -157,6 +158,14 @@ impl Search<'_> {
             let _ = cache.forgo(part, self.id, self.kind, &self.fetch.asked);
         }
         None
+    }
+
+    /// Whether files of this kind are to be had from a source at all.
+    fn serves(&self, source: &Source) -> bool {
+        match source {
+            Source::Debuginfod(_) => !matches!(self.kind, Kind::Packed),
+            _ => !matches!(self.kind, Kind::Source(_)),
+        }
     }
 
     /// Looks in a folder on this machine.

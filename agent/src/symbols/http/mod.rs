@@ -126,7 +126,9 @@ impl Client {
                 return Ok(answer);
             }
             let Some(to) = answer.header("location") else { return Ok(answer) };
-            request.url = request.url.join(to).ok_or_else(|| Error::Redirect(to.to_owned()))?;
+            // A query may be a signature, which is for no log.
+            let refused = || Error::Redirect(to.split('?').next().unwrap_or_default().to_owned());
+            request.url = request.url.join(to).ok_or_else(refused)?;
         }
         Err(Error::Redirect(request.url.to_string()))
     }
@@ -295,7 +297,7 @@ impl Write for Capped<'_> {
 
 enum Unpack<'a> {
     Plain(Capped<'a>),
-    Gzip(MultiGzDecoder<Capped<'a>>),
+    Gzip(Box<MultiGzDecoder<Capped<'a>>>),
 }
 
 impl<'a> Unpack<'a> {
@@ -303,7 +305,7 @@ impl<'a> Unpack<'a> {
     fn new(to: Capped<'a>, packing: Option<&str>) -> Result<Self, Error> {
         match packing.map(str::to_ascii_lowercase).as_deref() {
             None | Some("" | "identity" | "aws-chunked") => Ok(Self::Plain(to)),
-            Some("gzip" | "x-gzip") => Ok(Self::Gzip(MultiGzDecoder::new(to))),
+            Some("gzip" | "x-gzip") => Ok(Self::Gzip(Box::new(MultiGzDecoder::new(to)))),
             Some(other) => {
                 Err(Error::Broken(format!("it is packed with {other:?}, which was not asked for")))
             }

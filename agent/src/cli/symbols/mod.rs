@@ -1,16 +1,18 @@
 //! `trace-agent symbols`: fill a symbol store, see what is in it, check it.
 
+mod said;
+mod find;
+
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde::Serialize;
 
+use self::said::{Format, Line, Out};
 use super::Usage;
-use super::people::Plain;
 use crate::symbols::cache::belongs;
 use crate::symbols::identity;
 use crate::symbols::layout::Kind;
@@ -21,6 +23,9 @@ use crate::symbols::store::{Entry, Store, digest};
 
 /// How deep folders are searched for files to push; build folders of Cargo are 6 deep.
 const DEPTH_MAX: usize = 32;
+
+/// How long one file may take. Somebody watches and can break it off, and a line at home sends 2 GiB in half an hour.
+const TOTAL_MAX: Duration = Duration::from_secs(3600);
 
 /// Fill a symbol store, see what is in it, check it.
 ///
@@ -40,6 +45,8 @@ enum Command {
     List(Read),
     /// Read everything in a store back, and check build-ids and checksums
     Verify(Read),
+    /// Find a file of a build as a symbolizer would, and print its path
+    Find(find::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -78,52 +85,30 @@ enum Stored {
     Packed,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Text,
-    /// One JSON object for each file
-    Json,
-}
-
-/// What is said of one file.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    build_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
-    /// What it was called where it came from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<&'a str>,
-    /// What was done or found; a listing has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<&'a str>,
-    /// Why it is not as it should be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+impl From<Stored> for Kind {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Debuginfo => Self::Debuginfo,
+            Stored::Executable => Self::Executable,
+            Stored::Packed => Self::Packed,
+        }
+    }
 }
 
 pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
-    wait(|| async {
-        match &args.command {
-            Command::Push(args) => push(args).await,
-            Command::List(args) => list(args).await,
-            Command::Verify(args) => verify(args).await,
-        }
-    })?
+    match &args.command {
+        Command::Push(args) => wait(|| push(args))?,
+        Command::List(args) => wait(|| list(args))?,
+        Command::Verify(args) => wait(|| verify(args))?,
+        Command::Find(args) => find::execute(args),
+    }
 }
 
 fn open(text: &str) -> anyhow::Result<Store> {
     let variables = environment();
     let place = Source::parse(text, &*variables).map_err(|error| Usage(error.to_string()))?;
-    Store::open(place, Remote::new(Limits::from_environment(&*variables), variables))
-        .map_err(|error| Usage(error.to_string()).into())
+    let limits = Limits { total: TOTAL_MAX, ..Limits::from_environment(&*variables) };
+    Store::open(place, Remote::new(limits, variables)).map_err(|error| Usage(error.to_string()).into())
 }
 
 async fn push(args: &Push) -> anyhow::Result<()> {
@@ -153,9 +138,7 @@ async fn push_one<'a>(store: &Store, path: &'a Path, kind: Option<Stored>) -> an
     let file = File::open(path)?;
     let identity = identity::read(&file)?;
     let kind = match kind {
-        Some(Stored::Debuginfo) => Kind::Debuginfo,
-        Some(Stored::Executable) => Kind::Executable,
-        Some(Stored::Packed) => Kind::Packed,
+        Some(kind) => kind.into(),
         None if identity.debug => Kind::Debuginfo,
         None => Kind::Executable,
     };
@@ -233,72 +216,4 @@ async fn check(store: &Store, entry: &Entry) -> anyhow::Result<&'static str> {
         bail!("its bytes are not those that were pushed");
     }
     Ok("good")
-}
-
-impl Default for Line<'_> {
-    fn default() -> Self {
-        Self { build_id: None, kind: None, bytes: None, name: None, sha256: None, outcome: None, error: None }
-    }
-}
-
-impl<'a> Line<'a> {
-    fn of(entry: &'a Entry) -> Self {
-        Self {
-            build_id: Some(entry.build_id.to_string()),
-            kind: Some(entry.kind.word()),
-            bytes: Some(entry.bytes),
-            ..Self::default()
-        }
-    }
-
-    fn failed(entry: Option<&'a Entry>, outcome: &'a str, error: String) -> Self {
-        Self { outcome: Some(outcome), error: Some(error), ..entry.map_or_else(Self::default, Self::of) }
-    }
-}
-
-/// Where lines go: to standard output, past a bar that is drawn if standard error is a terminal.
-struct Out {
-    format: Format,
-    bar: ProgressBar,
-    all: usize,
-    failed: usize,
-}
-
-impl Out {
-    fn new(format: Format, all: usize) -> Self {
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}")
-            .expect("the template is a constant, and tests print it");
-        Self { format, bar: ProgressBar::new(all as u64).with_style(style), all, failed: 0 }
-    }
-
-    /// Says what came of one file, which is called `path` where it is.
-    fn say(&mut self, line: Line<'_>, path: &Path) -> anyhow::Result<()> {
-        self.failed += usize::from(line.error.is_some());
-        let path = path.to_string_lossy();
-        let printed = match self.format {
-            Format::Json => serde_json::to_string(&Line { name: line.name.or(Some(&path)), ..line })?,
-            Format::Text => text(&line, &path),
-        };
-        self.bar.suspend(|| writeln!(io::stdout(), "{printed}"))?;
-        self.bar.inc(1);
-        Ok(())
-    }
-
-    fn end(self, done: &str) -> anyhow::Result<()> {
-        self.bar.finish_and_clear();
-        match self.failed {
-            0 => Ok(()),
-            failed => bail!("{failed} of {} files could not be {done}", self.all),
-        }
-    }
-}
-
-fn text(line: &Line<'_>, path: &str) -> String {
-    if let Some(error) = &line.error {
-        return format!("{}: {}: {}", line.outcome.unwrap_or("failed"), Plain(path), Plain(error));
-    }
-    let (id, kind) = (line.build_id.as_deref().unwrap_or("-"), line.kind.unwrap_or("-"));
-    let bytes = line.bytes.unwrap_or_default();
-    let outcome = line.outcome.map(|outcome| format!("  {outcome}")).unwrap_or_default();
-    format!("{id}  {kind:<10}  {bytes:>12}  {}{outcome}", Plain(line.name.unwrap_or(path)))
 }
