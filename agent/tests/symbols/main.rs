@@ -10,13 +10,18 @@ mod cache;
 mod debuginfod;
 mod store;
 mod s3;
+mod process;
 
 #[path = "../../../src/peers.rs"]
 #[expect(dead_code, unreachable_pub, reason = "the root package's, whose other peer is not needed here")]
 mod peers;
 
 fn main() {
+    if process::fetched() {
+        return;
+    }
     let arguments = libtest_mimic::Arguments::from_args();
-    let modules = [faults::tests(), cache::tests(), debuginfod::tests(), store::tests(), s3::tests()];
+    let modules =
+        [faults::tests(), cache::tests(), debuginfod::tests(), store::tests(), s3::tests(), process::tests()];
     libtest_mimic::run(&arguments, modules.into_iter().flatten().collect()).exit();
 }

@@ -28,7 +28,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// The folder of moto's programs, or the reason to skip.
-fn programs() -> Result<PathBuf, String> {
+pub(crate) fn programs() -> Result<PathBuf, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     MOTO.install(target).map_err(|error| format!("{error:#}"))
 }
