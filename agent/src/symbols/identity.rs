@@ -215,23 +215,36 @@ impl<'a> Elf<'a> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use std::io::Write;
 
     /// The smallest file with a build-id: a header, a segment of notes, the note.
-    pub(crate) fn tiny(id: &[u8]) -> Vec<u8> {
-        let mut elf = vec![0_u8; 64 + 56];
-        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        elf[32] = 64;
-        elf[54] = 56;
-        elf[56] = 1;
-        let bytes = u8::try_from(16 + id.len()).unwrap();
-        elf[64] = 4;
-        elf[64 + 8] = 120;
-        elf[64 + 32] = bytes;
-        elf[64 + 48] = 4;
-        elf.extend([4, 0, 0, 0, u8::try_from(id.len()).unwrap(), 0, 0, 0, 3, 0, 0, 0]);
+    fn tiny(id: &[u8], wide: bool, big: bool) -> Vec<u8> {
+        let number = |value: usize, bytes: usize| {
+            let order = value.to_be_bytes();
+            let mut order = order[8 - bytes..].to_vec();
+            if !big {
+                order.reverse();
+            }
+            order
+        };
+        let word = if wide { 8 } else { 4 };
+        let (header, segment) = if wide { (64, 56) } else { (52, 32) };
+        let mut elf = vec![0_u8; header + segment];
+        let mut put = |at: usize, bytes: Vec<u8>| elf[at..at + bytes.len()].copy_from_slice(&bytes);
+        put(0, b"\x7fELF".to_vec());
+        put(4, vec![1 + u8::from(wide), 1 + u8::from(big)]);
+        // Where the segments are, how large one is, how many there are.
+        put(if wide { 32 } else { 28 }, number(header, word));
+        put(if wide { 54 } else { 42 }, number(segment, 2));
+        put(if wide { 56 } else { 44 }, number(1, 2));
+        // Its kind, where its bytes are, how many, how aligned.
+        put(header, number(4, 4));
+        put(header + if wide { 8 } else { 4 }, number(header + segment, word));
+        put(header + if wide { 32 } else { 16 }, number(16 + id.len(), word));
+        put(header + if wide { 48 } else { 28 }, number(4, word));
+        elf.extend([4, id.len(), 3].into_iter().flat_map(|value| number(value, 4)));
         elf.extend(b"GNU\0");
         elf.extend(id);
         elf
@@ -243,11 +256,15 @@ pub(crate) mod tests {
         read(&file)
     }
 
+    const MACHINES: [(bool, bool); 4] = [(true, false), (true, true), (false, false), (false, true)];
+
     #[test]
-    fn a_build_id_is_read_from_a_segment_where_there_are_no_sections() {
-        let identity = of(&tiny(&[0xab; 20])).unwrap();
-        assert_eq!(identity.build_id.unwrap().as_bytes(), [0xab; 20]);
-        assert!(!identity.debug && !identity.code);
+    fn a_build_id_is_read_on_every_machine_from_a_segment_where_there_are_no_sections() {
+        for (wide, big) in MACHINES {
+            let identity = of(&tiny(&[0xab; 20], wide, big)).unwrap();
+            assert_eq!(identity.build_id.unwrap().as_bytes(), [0xab; 20], "{wide} {big}");
+            assert!(!identity.debug && !identity.code);
+        }
     }
 
     #[test]
@@ -272,13 +289,15 @@ pub(crate) mod tests {
 
     #[test]
     fn no_bytes_make_it_panic_or_run_on() {
-        let whole = tiny(&[0xab; 20]);
-        for at in 0..whole.len() {
-            for byte in [0, 1, 0x7f, 0x80, 0xff] {
-                let mut bytes = whole.clone();
-                bytes[at] = byte;
-                let _ = of(&bytes);
-                let _ = of(&bytes[..at]);
+        for (wide, big) in MACHINES {
+            let whole = tiny(&[0xab; 20], wide, big);
+            for at in 0..whole.len() {
+                for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                    let mut bytes = whole.clone();
+                    bytes[at] = byte;
+                    let _ = of(&bytes);
+                    let _ = of(&bytes[..at]);
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod harness;
 mod server;
+mod identity;
 mod faults;
 mod cache;
 mod debuginfod;

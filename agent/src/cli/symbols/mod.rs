@@ -177,10 +177,10 @@ fn is_elf(path: &Path) -> bool {
 async fn list(args: &Read) -> anyhow::Result<()> {
     let store = open(&args.store)?;
     let entries = store.list().await?;
+    let facts = store.all_facts(&entries).await?;
     let mut out = Out::new(args.format, entries.len());
-    for entry in &entries {
-        let facts = store.facts(&entry.build_id, &entry.kind).await?;
-        let (name, sha256) = match &facts {
+    for (entry, facts) in entries.iter().zip(&facts) {
+        let (name, sha256) = match facts {
             Some(facts) => (Some(facts.name.as_str()), Some(facts.sha256.as_str())),
             None => (None, None),
         };
@@ -207,10 +207,7 @@ async fn check(store: &Store, entry: &Entry) -> anyhow::Result<&'static str> {
     let file = store.read(entry).await?;
     belongs(&file, &entry.build_id, &entry.kind)?;
     // Who laid out a `.build-id` tree wrote down no checksums.
-    let facts = match entry.at.starts_with(".build-id/") {
-        true => None,
-        false => store.facts(&entry.build_id, &entry.kind).await?,
-    };
+    let facts = if entry.known { store.facts(&entry.build_id, &entry.kind).await? } else { None };
     let Some(facts) = facts else { return Ok("good, its checksum is not known") };
     if digest(&file)? != (facts.bytes, facts.sha256) {
         bail!("its bytes are not those that were pushed");
