@@ -35,7 +35,7 @@ fn readelf_finds_the_same_build_ids() -> Outcomes {
         &["objcopy", "-O", "elf32-i386", "app", "narrow"][..],
         &["objcopy", "--remove-section", ".note.gnu.build-id", "app", "anonymous"],
         &["gcc", "-g", "-c", "app.c", "-o", "object"],
-        &["gcc", "-shared", "-fPIC", "-Wl,--build-id=0x0123456789", "app.c", "-o", "library"],
+        &["gcc", "-shared", "-fPIC", "-Wl,--build-id=0x0123456789abcdef", "app.c", "-o", "library"],
     ] {
         let status =
             Command::new(arguments[0]).args(&arguments[1..]).current_dir(&built.folder).status().unwrap();

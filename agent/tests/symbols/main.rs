@@ -22,7 +22,14 @@ fn main() {
         return;
     }
     let arguments = libtest_mimic::Arguments::from_args();
-    let modules =
-        [faults::tests(), cache::tests(), debuginfod::tests(), store::tests(), s3::tests(), process::tests()];
+    let modules = [
+        identity::tests(),
+        faults::tests(),
+        cache::tests(),
+        debuginfod::tests(),
+        store::tests(),
+        s3::tests(),
+        process::tests(),
+    ];
     libtest_mimic::run(&arguments, modules.into_iter().flatten().collect()).exit();
 }

@@ -120,9 +120,10 @@ fn what_was_pushed_is_read_back() -> Outcomes {
         std::io::Seek::rewind(&mut file).unwrap();
         std::io::Read::read_to_end(&mut file, &mut read).unwrap();
         assert_eq!(read, std::fs::read(built.path(name)).unwrap());
-        let known = wait(|| async { store.facts(&entry.build_id, &entry.kind).await }).unwrap().unwrap();
-        assert_eq!(known.unwrap().name, name);
     }
+    let known = wait(|| async { store.all_facts(&entries).await }).unwrap().unwrap();
+    let names: Vec<_> = known.into_iter().map(|facts| facts.unwrap().name).collect();
+    assert_eq!(names, ["app.debug", "app.stripped"]);
     let keys = moto.boto3("for o in s3.list_objects_v2(Bucket='symbols')['Contents']: print(o['Key'])");
     let mut keys: Vec<&str> = keys.lines().collect();
     keys.sort_unstable();

@@ -13,6 +13,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("what was pushed is listed, good, and found", what_was_pushed_is_listed_good_and_found),
         test("what was changed afterwards is damaged", what_was_changed_afterwards_is_damaged),
+        test("find prints what a symbolizer would get", find_prints_what_a_symbolizer_would_get),
         test("what has no build-id is refused, and the rest pushed", what_has_no_build_id_is_refused),
     ]
 }
@@ -70,6 +71,20 @@ fn what_was_pushed_is_listed_good_and_found() -> Outcomes {
     assert_eq!(std::fs::read(found).unwrap(), built.debug());
     let error = symbols(&["list", &server.url]).unwrap_err();
     assert!(error.contains("not listed or written"), "{error}");
+    Ok(())
+}
+
+fn find_prints_what_a_symbolizer_would_get() -> Outcomes {
+    let built = Built::new("find")?;
+    let folder = tempfile::tempdir().unwrap();
+    let root = text(folder.path().to_owned());
+    symbols(&["push", &root, &text(built.path("app.debug"))]).unwrap();
+    let id = built.id.to_string();
+    symbols(&["find", &id, "--symbols", "/nonexistent", "--symbols", &root]).unwrap();
+    let error = symbols(&["find", &id, "--symbols", &root, "--kind", "packed", "--explain"]).unwrap_err();
+    assert_eq!(error, format!("no source has the packed of {id}"));
+    let error = symbols(&["find", &id, "--symbols", "ftp://host"]).unwrap_err();
+    assert!(error.contains("is no symbol source"), "{error}");
     Ok(())
 }
 
