@@ -84,12 +84,16 @@ fn a_silent_server_costs_its_limit_and_once() -> Outcomes {
     assert!(reasons(&fetch).join("\n").contains("said nothing for 400ms"));
     // Silence that begins within the body is the same.
     let debug = one.debug();
-    let reason = refused(&one, limits(), move |stream| {
+    let stalls = Server::start(move |_, stream| {
         send(stream, format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", debug.len()).as_bytes());
         send(stream, &debug[..1000]);
         std::thread::sleep(Duration::from_secs(30));
     });
-    assert!(reason.contains("said nothing for"), "{reason}");
+    let fetch = self::fetch(&[&stalls.url], folder.path(), limits());
+    assert_eq!(fetch.debug_file(&one.id), None);
+    assert_eq!(fetch.debug_file(&other.id), None);
+    assert_eq!(stalls.count(), 1);
+    assert!(reasons(&fetch).join("\n").contains("said nothing for 400ms"));
     Ok(())
 }
 

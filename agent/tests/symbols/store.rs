@@ -82,7 +82,7 @@ fn find_prints_what_a_symbolizer_would_get() -> Outcomes {
     let id = built.id.to_string();
     symbols(&["find", &id, "--symbols", "/nonexistent", "--symbols", &root]).unwrap();
     let error = symbols(&["find", &id, "--symbols", &root, "--kind", "packed", "--explain"]).unwrap_err();
-    assert_eq!(error, format!("no source has the packed of {id}"));
+    assert_eq!(error, format!("nobody has the packed file of {id}"));
     let error = symbols(&["find", &id, "--symbols", "ftp://host"]).unwrap_err();
     assert!(error.contains("is no symbol source"), "{error}");
     Ok(())

@@ -47,7 +47,11 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
     }
     let Some(path) = found else {
         let hint = if args.explain { "" } else { " (--explain says where it was looked for)" };
-        bail!("no source has the {} of {}{hint}", Plain(&kind.to_string()), args.build_id);
+        let file = match kind {
+            Kind::Source(_) => kind.to_string(),
+            _ => format!("{kind} file"),
+        };
+        bail!("nobody has the {} of {}{hint}", Plain(&file), args.build_id);
     };
     anstream::println!("{}", path.display());
     Ok(())

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
@@ -14,6 +15,9 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::Url;
+
+/// How many addresses of a host are asked; large services name 8.
+const ADDRESSES_MAX: usize = 8;
 
 /// What TLS trusts: read from the system with the first `https`, since that takes milliseconds.
 #[derive(Default)]
@@ -59,8 +63,26 @@ pub(super) async fn open(url: &Url, limit: Duration, trust: &Trust) -> io::Resul
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, format!("not within {limit:?}"))))
 }
 
+/// Asks all addresses of a host at once, so that one that leads nowhere, as IPv6 does on some networks, does not use up the time of the
+/// others.
+async fn reach(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut tries = JoinSet::new();
+    for address in lookup_host((host, port)).await?.take(ADDRESSES_MAX) {
+        tries.spawn(TcpStream::connect(address));
+    }
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    while let Some(tried) = tries.join_next().await {
+        match tried {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failed = error,
+            Err(error) => failed = io::Error::other(error),
+        }
+    }
+    Err(failed)
+}
+
 async fn connect(url: &Url, trust: &Trust) -> io::Result<TokioIo<Box<dyn Stream>>> {
-    let stream = TcpStream::connect((url.host(), url.port())).await?;
+    let stream = reach(url.host(), url.port()).await?;
     if !url.secure() {
         return Ok(TokioIo::new(Box::new(stream)));
     }

@@ -5,12 +5,11 @@
 
 mod connect;
 mod content;
+mod dead;
 mod url;
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use flate2::write::MultiGzDecoder;
@@ -23,6 +22,7 @@ pub use content::Content;
 pub use url::{Url, encode};
 
 use super::limits::{Limits, TEXT_BYTES_MAX};
+use dead::Dead;
 
 /// How often an answer may send us elsewhere; curl's users know 50, a store needs one.
 const REDIRECTS_MAX: usize = 5;
@@ -66,7 +66,7 @@ pub enum Error {
 #[derive(Debug, Default)]
 pub struct Client {
     limits: Limits,
-    dead: Mutex<HashSet<String>>,
+    dead: Dead,
     trust: connect::Trust,
 }
 
@@ -101,6 +101,7 @@ pub struct Answer {
     head: header::HeaderMap,
     body: Incoming,
     from: String,
+    dead: Dead,
     idle: Duration,
     total: Duration,
     until: Instant,
@@ -135,19 +136,14 @@ impl Client {
 
     async fn once(&self, request: &Request, until: Instant) -> Result<Answer, Error> {
         let server = request.url.server();
-        if self.dead().contains(&server) {
+        if self.dead.has(&server) {
             return Err(Error::Skipped(server));
         }
         let answer = self.ask(request, until).await;
         if matches!(answer, Err(Error::Connect(..) | Error::Silent(..))) {
-            self.dead().insert(server);
+            self.dead.add(&server);
         }
         answer
-    }
-
-    fn dead(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        // A set is whole after each of its operations.
-        self.dead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask(&self, request: &Request, until: Instant) -> Result<Answer, Error> {
@@ -182,6 +178,7 @@ impl Client {
             head: head.headers,
             body,
             from: server,
+            dead: self.dead.clone(),
             idle: self.limits.idle,
             total: self.limits.total,
             until,
@@ -242,7 +239,10 @@ impl Answer {
             }
             match timeout(left.min(self.idle), self.body.frame()).await {
                 Err(_) if left < self.idle => return Err(Error::Slow(self.total)),
-                Err(_) => return Err(Error::Silent(self.from.clone(), self.idle)),
+                Err(_) => {
+                    self.dead.add(&self.from);
+                    return Err(Error::Silent(self.from.clone(), self.idle));
+                }
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => return Err(Error::Broken(said(&error))),
                 Ok(Some(Ok(frame))) => match frame.into_data() {
