@@ -3,12 +3,10 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use libtest_mimic::Trial;
 use trace_agent_core::symbols::fetch::Fetch;
 use trace_agent_core::symbols::layout::Kind;
-use trace_agent_core::symbols::limits::Limits;
 use trace_symbolizer::BuildId;
 
 use crate::harness::{Built, Outcomes, eventually, fetch, limits, test, tool};
@@ -70,7 +68,6 @@ fn debuginfods_own_client_gets_the_same() -> Outcomes {
     std::fs::remove_file(built.path("app")).unwrap();
     let server = Debuginfod::start(built.folder.path())?;
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { idle: Duration::from_secs(10), ..limits() };
     let id = built.id.to_string();
     // It listens before it has read the folder. The judge has no cache here, or it would remember that there was nothing.
     eventually("debuginfod has read its folder", || {
@@ -82,7 +79,7 @@ fn debuginfods_own_client_gets_the_same() -> Outcomes {
         ))
     });
     let judged = folder.path().join("judge");
-    let ours = fetch(&[&format!("debuginfod:{}/buildid", server.url)], &folder.path().join("ours"), limits);
+    let ours = fetch(&[&format!("debuginfod:{}/buildid", server.url)], &folder.path().join("ours"), limits());
     let debug = read(&ours, &built.id, &Kind::Debuginfo);
     assert_eq!(debug.as_deref(), Some(&*built.debug()), "{:?}", ours.take_log());
     assert!(debug == judge(&server.url, &judged, &["debuginfo", &id]), "debuginfo");

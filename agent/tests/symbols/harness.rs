@@ -99,15 +99,18 @@ impl Built {
     }
 }
 
-/// Limits at which a test need not wait long.
+/// Limits that nobody reaches, on however busy a machine.
 pub(crate) fn limits() -> Limits {
-    Limits {
-        connect: Duration::from_millis(500),
-        idle: Duration::from_millis(400),
-        total: Duration::from_secs(20),
-        ..Limits::default()
-    }
+    Limits { total: Duration::from_secs(60), ..Limits::default() }
 }
+
+/// Limits that a test can wait for.
+pub(crate) fn short() -> Limits {
+    Limits { idle: Duration::from_millis(400), ..limits() }
+}
+
+/// Far beyond any limit that a test waits for, and far below the time for which its server is in the way.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// Fetches from `sources` with a cache in `folder`, and nothing of this process's environment.
 pub(crate) fn fetch(sources: &[&str], folder: &Path, limits: Limits) -> Fetch {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use libtest_mimic::Trial;
 use trace_agent_core::symbols::fetch::Fetch;
 use trace_agent_core::symbols::layout::{Kind, STORED, facts, written};
-use trace_agent_core::symbols::limits::Limits;
 use trace_agent_core::symbols::remote::{Remote, Variables, wait};
 use trace_agent_core::symbols::source::Source;
 use trace_agent_core::symbols::store::{Store, StoreError};
@@ -88,8 +87,7 @@ impl Drop for Moto {
 const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
 
 fn store(place: &str, variables: Variables) -> Store {
-    let limits = Limits { idle: std::time::Duration::from_secs(20), ..limits() };
-    Store::open(Source::parse(place, &|_| None).unwrap(), Remote::new(limits, variables)).unwrap()
+    Store::open(Source::parse(place, &|_| None).unwrap(), Remote::new(limits(), variables)).unwrap()
 }
 
 fn what_was_pushed_is_read_back() -> Outcomes {
