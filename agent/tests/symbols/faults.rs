@@ -222,7 +222,6 @@ fn the_first_answer_wins() -> Outcomes {
     let start = Instant::now();
     assert!(fetch.debug_file(&built.id).is_some());
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
-    assert_eq!((silent.count(), empty.count(), quick.count()), (1, 1, 1));
     assert_eq!(quick.paths(), [format!("/buildid/{}/debuginfo", built.id)]);
     Ok(())
 }
