@@ -35,6 +35,8 @@ pub struct Frame {
 pub enum Origin {
     /// DWARF debug information, which also speaks for frames without a name.
     Dwarf,
+    /// The line table of the Go runtime.
+    GoTable,
     /// A symbol that covers the address by its size, or starts there.
     SymbolTable,
     /// A symbol without a size (hand-written code such as `_start`) that stands before the address, with no

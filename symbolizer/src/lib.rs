@@ -26,6 +26,7 @@ mod answers;
 mod dwarf;
 mod symbols;
 mod plt;
+mod go;
 mod module;
 mod source;
 

@@ -16,6 +16,7 @@ use crate::dwarf::work::Work;
 use crate::elf::{self, CodeRanges, Elf};
 use crate::error::{Error, ErrorKind};
 use crate::frame::{Answer, Missing, Origin};
+use crate::go;
 use crate::locate::{self, Candidate, Refusal, Refused, Search};
 use crate::plt::{self, Stub};
 use crate::symbols::{self, Symbol};
@@ -214,6 +215,8 @@ impl Module {
             dwarf.sweep(question, &work, builder);
         }
         let mut rest = asked.unanswered(builder);
+        go::answer(&self.binary, &rest.addresses, &rest.numbers, builder);
+        rest = asked.unanswered(builder);
         let mut found = match first {
             Some(first) => {
                 rest.addresses.iter().map(|address| first[asked.index(*address)].clone()).collect()

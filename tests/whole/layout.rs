@@ -20,9 +20,10 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// The crates of the workspace and the ones among them that each may use.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("trace-capture", &[]),
-    ("trace-symbolizer", &[]),
+    ("trace-pclntab", &[]),
+    ("trace-symbolizer", &["trace-pclntab"]),
     ("trace-record", &[]),
     ("trace-sandbox", &[]),
     ("trace-agent-core", &["trace-capture", "trace-record", "trace-symbolizer"]),

@@ -272,6 +272,7 @@ impl Own {
             context,
             origin: match frame.origin() {
                 Origin::Dwarf => "dwarf",
+                Origin::GoTable => "pclntab",
                 Origin::SymbolTable => "symtab",
                 Origin::NearestSymbol => "symtab-nearest",
             },
