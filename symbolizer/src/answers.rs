@@ -39,6 +39,7 @@ pub struct Answers {
 pub struct FrameRef<'a> {
     answers: &'a Answers,
     node: &'a Node,
+    number: u32,
 }
 
 /// The end of a chain of frames.
@@ -69,7 +70,7 @@ pub(crate) struct Node {
 }
 
 /// What is known of a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Function {
     /// A text: the name that is shown, not yet readable.
     pub(crate) name: u32,
@@ -118,7 +119,9 @@ impl Answers {
             Some(Leaf::Frame(node)) => node,
             _ => NONE,
         };
-        let node = |node: u32| self.nodes.get(node as usize).map(|node| FrameRef { answers: self, node });
+        let node = |number: u32| {
+            self.nodes.get(number as usize).map(|node| FrameRef { answers: self, node, number })
+        };
         std::iter::successors(node(first), move |frame| node(frame.node.parent))
     }
 
@@ -137,6 +140,11 @@ impl Answers {
             frames: self.frames(index).map(|frame| frame.to_frame()).collect(),
             missing: self.missing(index),
         }
+    }
+
+    /// How many frames and functions there are, to remember things by their numbers.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.nodes.len(), self.functions.len())
     }
 
     fn leaf(&self, index: usize) -> Option<Leaf> {
@@ -236,6 +244,16 @@ impl<'a> FrameRef<'a> {
         }
     }
 
+    /// The number of the frame: equal frames of one question have one.
+    pub(crate) fn number(&self) -> usize {
+        self.number as usize
+    }
+
+    /// The numbers of its function and of the text of its path.
+    pub(crate) fn function_and_file(&self) -> (usize, u32) {
+        (self.node.function as usize, self.node.location.file)
+    }
+
     fn record(&self) -> Option<&'a Function> {
         self.answers.functions.get(self.node.function as usize)
     }
@@ -259,6 +277,7 @@ pub(crate) struct Builder {
     /// Paths, and names that stand in no debug section.
     strings: Map<Box<str>>,
     functions: Map<(Key, Option<u64>)>,
+    plain_functions: Map<Function>,
     nodes: Map<Node>,
     /// Lines of addresses that no function holds so far.
     rows: HashMap<u32, Location, RandomState>,
@@ -281,6 +300,7 @@ impl Builder {
             texts: Map::default(),
             strings: Map::default(),
             functions: Map::default(),
+            plain_functions: Map::default(),
             nodes: Map::default(),
             rows: HashMap::default(),
             unfinished: Vec::new(),
@@ -386,6 +406,16 @@ impl Builder {
     pub(crate) fn push_function(&mut self, function: Function) -> u32 {
         let number = index(self.answers.functions.len());
         self.answers.functions.push(function);
+        number
+    }
+
+    /// The number of a function that stands in no debug section: equal ones have one.
+    pub(crate) fn function(&mut self, function: Function) -> u32 {
+        if let Some(known) = self.plain_functions.get(&function) {
+            return *known;
+        }
+        let number = self.push_function(function);
+        self.plain_functions.insert(function, number);
         number
     }
 

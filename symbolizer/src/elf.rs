@@ -55,7 +55,7 @@ impl Elf {
     }
 
     /// Reads the headers of what stands in `bytes`, which come from the file at `path`.
-    fn from_bytes(path: &Path, identity: FileIdentity, bytes: Bytes) -> Result<Elf, Error> {
+    pub(crate) fn from_bytes(path: &Path, identity: FileIdentity, bytes: Bytes) -> Result<Elf, Error> {
         if !bytes.starts_with(&elf::ELFMAG) {
             return Err(Error::new(ErrorKind::NotElf, path));
         }
@@ -78,6 +78,14 @@ impl Elf {
 
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// The machine that the file is for: `e_machine`.
+    pub(crate) fn machine(&self) -> u16 {
+        // Elf32_Ehdr and Elf64_Ehdr agree up to here: 16 bytes of identification, a half-word for the kind.
+        let Some(&[_, _, _, _, _, data, ..]) = self.bytes.get(..18) else { return 0 };
+        let half: [u8; 2] = self.bytes.get(18..20).and_then(|half| half.try_into().ok()).unwrap_or_default();
+        if data == elf::ELFDATA2MSB.0 { u16::from_be_bytes(half) } else { u16::from_le_bytes(half) }
     }
 
     /// The parsed headers, which `open` found to be sound.
@@ -221,6 +229,10 @@ impl CodeRanges {
             ranges = segments.map(|segment| extent(segment.address(), segment.size())).collect();
         }
         CodeRanges(ranges)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.0.iter()
     }
 
     /// Whether code may start at `address`. What linkers dropped starts at 0 or thereabouts, or at the end of the

@@ -53,6 +53,8 @@ pub enum ErrorKind {
     NotElf,
     /// A core dump: its addresses belong to the modules that it names.
     NotLinked,
+    /// A packed symbol file, where a program is wanted.
+    Packed,
     /// The file starts as ELF, but its headers point outside the file or contradict themselves.
     Corrupt,
     /// The DWARF in the file, or a part of it, cannot be used. The symbol table still answers.
@@ -68,6 +70,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Changed => "file changed while it was opened, try again once it is written",
             ErrorKind::NotElf => "not an ELF file, name a program or a shared object",
             ErrorKind::NotLinked => "core dump, name the program or shared object instead",
+            ErrorKind::Packed => "packed symbols already, name the program that they were made of",
             ErrorKind::Corrupt => "truncated or corrupt ELF file",
             ErrorKind::Dwarf => "debug information cannot be used",
         })

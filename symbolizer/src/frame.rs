@@ -31,7 +31,7 @@ pub struct Frame {
 }
 
 /// Where the name of a [`Frame`] comes from, the surest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// DWARF debug information, which also speaks for frames without a name.
     Dwarf,

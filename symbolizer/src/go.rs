@@ -23,7 +23,7 @@ pub(crate) fn answer(elf: &Elf, addresses: &[u64], numbers: &[u32], builder: &mu
             let name = text_of(builder, frame.function);
             let start = (index + 1 == frames.len()).then_some(frame.start);
             let origin = Origin::GoTable;
-            let function = builder.push_function(Function { name, linkage_name: NONE, origin, start });
+            let function = builder.function(Function { name, linkage_name: NONE, origin, start });
             let file = text_of(builder, frame.file);
             let location = Location { file, line: frame.line.unwrap_or(0), ..Location::UNKNOWN };
             parent = builder.node(Node { function, location, parent });

@@ -21,6 +21,9 @@ use crate::error::Error;
 pub struct Search {
     /// Roots that hold a `.build-id` tree and a copy of the system's directories, the first asked first.
     pub debug_dirs: Vec<PathBuf>,
+    /// Files that may be the debug file, or the packed symbol file, wherever they come from. They must prove it like any
+    /// other, and are asked first.
+    pub files: Vec<PathBuf>,
     /// Beginnings of paths as the compiler recorded them, and what to put in their place when a split file is looked
     /// for; the first that fits is taken.
     pub path_maps: Vec<(PathBuf, PathBuf)>,
@@ -29,7 +32,7 @@ pub struct Search {
 impl Search {
     /// What distributions use: `/usr/lib/debug`.
     pub fn system() -> Search {
-        Search { debug_dirs: vec![PathBuf::from("/usr/lib/debug")], path_maps: Vec::new() }
+        Search { debug_dirs: vec![PathBuf::from("/usr/lib/debug")], ..Search::default() }
     }
 }
 
@@ -134,10 +137,13 @@ pub(crate) fn candidates(
 ) -> (Vec<Candidate>, Option<Refused>) {
     let mut candidates = Vec::new();
     if let Some(id) = build_id {
-        let by_id = below_build_id(id, "debug");
         let proof = Proof { build_id: Some(id.clone()), crc32: None };
-        let candidate = |root: &PathBuf| Candidate { path: root.join(&by_id), proof: proof.clone() };
-        candidates.extend(search.debug_dirs.iter().map(candidate));
+        candidates
+            .extend(search.files.iter().map(|path| Candidate { path: path.clone(), proof: proof.clone() }));
+        for by_id in [below_build_id(id, "debug"), in_store(id, "debuginfo")] {
+            let candidate = |root: &PathBuf| Candidate { path: root.join(&by_id), proof: proof.clone() };
+            candidates.extend(search.debug_dirs.iter().map(candidate));
+        }
     }
     let Some(link) = link else { return (candidates, None) };
     if !is_plain_name(link) {
@@ -153,6 +159,16 @@ pub(crate) fn candidates(
         directories.map(|directory| Candidate { path: directory.join(&link.name), proof: proof.clone() }),
     );
     (candidates, None)
+}
+
+/// Where the packed symbol file of a module may be: in the stores, and in build-id trees.
+pub(crate) fn packed_candidates(build_id: &BuildId, search: &Search) -> Vec<Candidate> {
+    let proof = Proof { build_id: Some(build_id.clone()), crc32: None };
+    let paths = [in_store(build_id, "packed"), below_build_id(build_id, "packed")];
+    let given = search.files.iter().cloned();
+    let roots = search.debug_dirs.iter();
+    let below = roots.flat_map(|root| paths.iter().map(|path| root.join(path)));
+    given.chain(below).map(|path| Candidate { path, proof: proof.clone() }).collect()
 }
 
 /// Where the file may be that `dwz` made, to which the debug file in `directory` (absolute, symbolic links resolved)
@@ -193,6 +209,13 @@ pub(crate) fn package_candidates(
     }
     paths.dedup();
     paths
+}
+
+/// `ab/cdef/KIND`: where a store of symbols has a file for this build-id.
+fn in_store(id: &BuildId, kind: &str) -> PathBuf {
+    let digits = id.to_string();
+    let (first, rest) = digits.split_at(2);
+    Path::new(first).join(rest).join(kind)
 }
 
 /// `.build-id/ab/cdef.EXTENSION`: where a file with this build-id stands below a root.
@@ -253,6 +276,8 @@ mod tests {
             [
                 "/usr/lib/debug/.build-id/9d/2c00ff.debug",
                 "/symbols/.build-id/9d/2c00ff.debug",
+                "/usr/lib/debug/9d/2c00ff/debuginfo",
+                "/symbols/9d/2c00ff/debuginfo",
                 "/opt/bin/app.debug",
                 "/opt/bin/.debug/app.debug",
                 "/usr/lib/debug/opt/bin/app.debug",
@@ -260,7 +285,7 @@ mod tests {
             ]
         );
         assert_eq!(candidates[1].proof, Proof { build_id: Some(id("9d2c00ff")), crc32: None });
-        assert_eq!(candidates[2].proof, Proof { build_id: Some(id("9d2c00ff")), crc32: Some(7) });
+        assert_eq!(candidates[4].proof, Proof { build_id: Some(id("9d2c00ff")), crc32: Some(7) });
         assert!(refused.is_none());
     }
 

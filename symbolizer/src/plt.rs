@@ -55,6 +55,16 @@ pub(crate) fn find(elf: &Elf, addresses: &[u64]) -> Vec<Option<Stub>> {
     found
 }
 
+/// Appends where stubs may begin and end.
+pub(crate) fn boundaries(elf: &Elf, boundaries: &mut Vec<u64>) {
+    let Ok(view) = elf.view() else { return };
+    for section in view.sections().filter(is_stubs) {
+        let size = section.size().min(STUBS_BYTES_MAX as u64);
+        let starts = (0..size).step_by(STUB_BYTES as usize / 2);
+        boundaries.extend(starts.map(|offset| section.address().saturating_add(offset)));
+    }
+}
+
 fn is_stubs(section: &object::Section<'_, '_>) -> bool {
     section.name().is_ok_and(|name| name.starts_with(".plt")) && elf::is_executable(section.flags())
 }

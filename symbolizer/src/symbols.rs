@@ -108,6 +108,15 @@ pub(crate) fn any(files: &[&Elf]) -> bool {
     })
 }
 
+/// Appends where symbols of any kind start and those with a size end, in no order.
+pub(crate) fn boundaries(files: &[&Elf], boundaries: &mut Vec<u64>) {
+    for view in files.iter().filter_map(|elf| elf.view().ok()) {
+        each_symbol(&view, &mut |symbol| {
+            boundaries.extend([symbol.start, symbol.start.saturating_add(symbol.size.max(1))]);
+        });
+    }
+}
+
 /// Where the symbol of exactly this name starts. Several files may have local ones of one name: then there is no
 /// answer.
 pub(crate) fn start_of(files: &[&Elf], name: &str) -> Option<ModuleAddress> {

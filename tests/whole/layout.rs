@@ -20,10 +20,11 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// The crates of the workspace and the ones among them that each may use.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("trace-capture", &[]),
+    ("trace-packed", &[]),
     ("trace-pclntab", &[]),
-    ("trace-symbolizer", &["trace-pclntab"]),
+    ("trace-symbolizer", &["trace-packed", "trace-pclntab"]),
     ("trace-record", &[]),
     ("trace-sandbox", &[]),
     ("trace-agent-core", &["trace-capture", "trace-record", "trace-symbolizer"]),

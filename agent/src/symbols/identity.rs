@@ -1,4 +1,4 @@
-//! Which build an ELF file belongs to, read from its notes and nothing else.
+//! Which build an ELF file, or a packed symbol file, belongs to, read from its notes and nothing else.
 //!
 //! The symbolizer could tell as well, but it maps the file and reads its DWARF. Here the file may be a download that was cut
 //! off, a kernel module or one of somebody's whole build folder, so it is read by position, a few kilobytes of it, and a
@@ -16,6 +16,9 @@ const NOTES_BYTES_MAX: u64 = 64 * 1024;
 
 /// The longest table of headers or of their names that is read, in bytes: 65,536 sections, which `-ffunction-sections` comes near to.
 const TABLE_BYTES_MAX: u64 = 64 * 65_536;
+
+/// The longest packed symbol file that is read, in bytes: that of a program with some 10 GB of debug information.
+const PACKED_BYTES_MAX: u64 = 256 << 20;
 
 const NOTE_BUILD_ID: u64 = 3;
 const SECTION_SYMBOLS: u64 = 2;
@@ -39,8 +42,11 @@ pub struct Identity {
 ///
 /// # Errors
 ///
-/// If it cannot be read, is no ELF file, or is shorter than its sections.
+/// If it cannot be read, is neither an ELF file nor packed symbols, or is shorter than its sections.
 pub fn read(file: &File) -> io::Result<Identity> {
+    if let Some(packed) = read_packed(file)? {
+        return Ok(packed);
+    }
     let elf = Elf::open(file)?;
     let sections = elf.sections()?;
     let names = elf.names(&sections)?;
@@ -60,6 +66,22 @@ pub fn read(file: &File) -> io::Result<Identity> {
     }
     let build_id = notes.iter().find_map(|place| elf.build_id(place));
     Ok(Identity { build_id, debug: dwarf || (symbols && !code), code })
+}
+
+/// Reads a packed symbol file, which is small and checked as a whole; `None` if it is none.
+fn read_packed(file: &File) -> io::Result<Option<Identity>> {
+    let mut head = [0; 8];
+    if file.read_exact_at(&mut head, 0).is_err() || !trace_symbolizer::is_packed(&head) {
+        return Ok(None);
+    }
+    let length = file.metadata()?.len();
+    if length > PACKED_BYTES_MAX {
+        return Err(invalid("it is too long for packed symbols"));
+    }
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    let build_id = trace_symbolizer::packed_build_id(&bytes).map_err(|problem| invalid(&problem))?;
+    Ok(Some(Identity { build_id, debug: true, code: false }))
 }
 
 fn invalid(message: &str) -> io::Error {

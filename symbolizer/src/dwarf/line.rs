@@ -120,11 +120,31 @@ impl<'a> Program<'a> {
             registers: Registers::new(),
             sequence: Sequence::Before,
             next: 0,
+            boundaries: None,
         };
         let cursor = place.addresses.at(Id::Line, self.code.start);
         // A program that breaks off has told what it could.
         let _: Option<()> = run.run(cursor, work);
         run.rows
+    }
+
+    /// Where rows of live sequences begin and end, in no order.
+    pub(crate) fn boundaries(&self, place: &Place<'a>, code: &CodeRanges, work: &Work<'_>) -> Vec<u64> {
+        let mut run = Run {
+            program: self,
+            code,
+            addresses: &[],
+            rows: Vec::new(),
+            // The program runs to its end.
+            left: 1,
+            registers: Registers::new(),
+            sequence: Sequence::Before,
+            next: 0,
+            boundaries: Some(Vec::new()),
+        };
+        let cursor = place.addresses.at(Id::Line, self.code.start);
+        let _: Option<()> = run.run(cursor, work);
+        run.boundaries.unwrap_or_default()
     }
 
     /// Reads the tables of directories and files. What is damaged ends them.
@@ -282,6 +302,8 @@ struct Run<'a> {
     sequence: Sequence,
     /// The first of `addresses` that does not lie before the last row.
     next: usize,
+    /// Where rows begin and end, if that is all that is wanted.
+    boundaries: Option<Vec<u64>>,
 }
 
 impl Run<'_> {
@@ -397,6 +419,7 @@ impl Run<'_> {
             Sequence::Passed => {}
             Sequence::Live(row, start) => {
                 self.cover(row, start, self.registers.address);
+                self.note_boundary(row != self.registers.row);
                 self.sequence = Sequence::Live(self.registers.row, self.registers.address);
             }
             Sequence::Before => self.start_sequence(),
@@ -407,7 +430,9 @@ impl Run<'_> {
     fn start_sequence(&mut self) {
         let start = self.registers.address;
         self.next = self.addresses.partition_point(|address| *address < start);
-        self.sequence = if self.next < self.addresses.len() && self.code.starts_in(start) {
+        let matters = self.next < self.addresses.len() || self.boundaries.is_some();
+        self.sequence = if matters && self.code.starts_in(start) {
+            self.note_boundary(true);
             Sequence::Live(self.registers.row, start)
         } else {
             Sequence::Passed
@@ -432,9 +457,17 @@ impl Run<'_> {
         }
     }
 
+    #[inline]
+    fn note_boundary(&mut self, is_one: bool) {
+        if let Some(boundaries) = self.boundaries.as_mut().filter(|_| is_one) {
+            boundaries.push(self.registers.address);
+        }
+    }
+
     fn end_sequence(&mut self) {
         if let Sequence::Live(row, start) = self.sequence {
             self.cover(row, start, self.registers.address);
+            self.note_boundary(true);
         }
         self.sequence = Sequence::Before;
         self.registers = Registers::new();

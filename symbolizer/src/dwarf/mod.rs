@@ -21,6 +21,7 @@ pub(crate) mod names;
 pub(crate) mod split;
 pub(crate) mod paths;
 pub(crate) mod sweep;
+pub(crate) mod boundaries;
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;

@@ -24,6 +24,7 @@ use self::question::{Place, Question};
 use self::style::{Dialect, Form, Functions, Style};
 use super::Usage;
 use super::people::Plain;
+use super::sources::Sources;
 
 /// Turn addresses of a native program into functions, files, lines and source text.
 ///
@@ -71,6 +72,11 @@ pub struct Args {
     /// Look for the debug file by build-id below this folder, before the system's; may be repeated
     #[arg(long, env = "TRACE_AGENT_DEBUG_DIR", value_name = "DIR", value_delimiter = ':')]
     debug_dir: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
+    /// Say on standard error which files answered, what was tried and why it was not used
+    #[arg(long)]
+    explain: bool,
     /// Addresses
     #[arg(value_name = "ADDRESS")]
     address: Vec<String>,
@@ -109,7 +115,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
     let style = args.style();
     let dialect = style.as_ref().map_or(Dialect::Native, |style| style.dialect);
     let mut session = Session {
-        objects: Objects::new(search, style.is_some()),
+        objects: Objects::new(search, style.is_some(), args.sources.open()?),
         object: args.obj.clone(),
         dialect,
         adjust: 0,
@@ -137,9 +143,58 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
             session.run(&args.address, &mut own, &mut *out)?
         }
     };
+    if args.explain {
+        explain(&mut session, &args.address)?;
+    }
     match failed {
         0 => Ok(()),
         failed => anyhow::bail!("{failed} addresses are of programs that cannot be read"),
+    }
+}
+
+/// Says which files answered for the program and the addresses that were named, and what was tried.
+fn explain(session: &mut Session, lines: &[String]) -> anyhow::Result<()> {
+    let Some(object) = session.object.clone() else { return Ok(()) };
+    let tried = session.objects.take_log();
+    let dialect = session.dialect;
+    let module = session.objects.module(&object).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mut said = vec![format!("program: {}", object.display())];
+    said.push(match module.build_id() {
+        Some(id) => format!("build-id: {id}"),
+        None => "build-id: none, so no debug file can be found by it".to_owned(),
+    });
+    for line in lines {
+        let question = Question::read(line, Some(&object), dialect);
+        let Place::Address(address) = question.place else { continue };
+        let answer = module.symbolize(ModuleAddress(address));
+        for frame in &answer.frames {
+            let name = frame.function.as_deref().unwrap_or("??");
+            said.push(format!("{address:#x}: {name}: {}", rule(frame.origin)));
+        }
+        said.extend(answer.missing.map(|missing| format!("{address:#x}: {missing}")));
+    }
+    said.push(match module.debug_file() {
+        Some(file) => format!("debug file: {}", file.display()),
+        None if module.is_bare() => "debug file: none found".to_owned(),
+        None => "debug file: none needed, the program has debug information".to_owned(),
+    });
+    said.extend(module.refused().iter().map(|refused| format!("tried: {refused}")));
+    said.extend(module.refused_split_files().iter().map(|refused| format!("tried: split file: {refused}")));
+    said.extend(tried.iter().map(|tried| format!("tried: {tried}")));
+    said.extend(module.dwarf_error().map(|error| format!("problem: {:#}", anyhow::Error::new(error))));
+    for line in said {
+        anstream::eprintln!("{}", Plain(&line));
+    }
+    Ok(())
+}
+
+/// By which rule a name was given.
+fn rule(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Dwarf => "debug information (DWARF) describes the function",
+        Origin::GoTable => "the line table of the Go runtime",
+        Origin::SymbolTable => "a symbol covers the address by its size, or starts there",
+        Origin::NearestSymbol => "the nearest symbol before the address, which has no size: a guess",
     }
 }
 

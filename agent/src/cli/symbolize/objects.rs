@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::symbols::fetch::{Fetch, Tried};
+use crate::symbols::layout::Kind;
 use trace_symbolizer::{Answers, Error, ErrorKind, Module, ModuleAddress, Options, Refusal, Refused, Search};
 
 /// The most programs that are kept open; when they are reached, all are closed and opened again at need.
@@ -13,12 +15,32 @@ pub(super) struct Objects {
     search: Search,
     /// Look up symbols for names with the suffix of a clone, which the other tools print.
     linkage_names: bool,
+    /// Who is asked for debug files that are not on this machine; nobody, unless the user named somebody.
+    fetch: Option<Fetch>,
     open: HashMap<PathBuf, Result<Module, Error>>,
 }
 
 impl Objects {
-    pub(super) fn new(search: Search, linkage_names: bool) -> Objects {
-        Objects { search, linkage_names, open: HashMap::new() }
+    pub(super) fn new(search: Search, linkage_names: bool, fetch: Option<Fetch>) -> Objects {
+        Objects { search, linkage_names, fetch, open: HashMap::new() }
+    }
+
+    /// Where debug files were asked for since this was last called, and what came of it.
+    pub(super) fn take_log(&self) -> Vec<Tried> {
+        self.fetch.as_ref().map(Fetch::take_log).unwrap_or_default()
+    }
+
+    /// Opens a program, with the debug file that somebody else has if there is none here.
+    fn open(&self, path: &Path) -> Result<Module, Error> {
+        let module = Module::open(path, &self.search)?;
+        let (Some(fetch), Some(build_id), true) = (&self.fetch, module.build_id(), module.is_bare()) else {
+            return Ok(module);
+        };
+        let found = fetch.file(build_id, &Kind::Packed).or_else(|| fetch.debug_file(build_id));
+        match found {
+            Some(file) => Module::open(path, &Search { files: vec![file], ..self.search.clone() }),
+            None => Ok(module),
+        }
     }
 
     /// The program at `path`.
@@ -27,7 +49,7 @@ impl Objects {
             if self.open.len() >= OPEN_MAX {
                 self.open.clear();
             }
-            let module = Module::open(path, &self.search);
+            let module = self.open(path);
             if let Ok(module) = &module {
                 say_what_was_refused(module.refused());
             }

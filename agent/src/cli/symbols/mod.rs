@@ -1,6 +1,7 @@
 //! `trace-agent symbols`: fill a symbol store, see what is in it, check it.
 
 mod said;
+mod pack;
 mod find;
 
 use std::fs::{self, File};
@@ -39,6 +40,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Pack what frames need of a program's debug information into a small file
+    Pack(pack::Args),
     /// Put files into a store, each under its build-id
     Push(Push),
     /// List the builds in a store: build-id, kind, size, name
@@ -97,6 +100,7 @@ impl From<Stored> for Kind {
 
 pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
     match &args.command {
+        Command::Pack(args) => pack::execute(args),
         Command::Push(args) => wait(|| push(args))?,
         Command::List(args) => wait(|| list(args))?,
         Command::Verify(args) => wait(|| verify(args))?,

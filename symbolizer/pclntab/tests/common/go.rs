@@ -17,13 +17,13 @@ const SOURCES: [(&str, &str); 6] = [
 ];
 
 /// A frame as others have it: function, file, line.
-pub type Frame = (String, String, u32);
+pub(crate) type Frame = (String, String, u32);
 
 /// A directory for the builds of one test.
-pub struct Workshop(PathBuf);
+pub(crate) struct Workshop(PathBuf);
 
 impl Workshop {
-    pub fn new(name: &str) -> Workshop {
+    pub(crate) fn new(name: &str) -> Workshop {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(directory.join("source")).unwrap();
         for (file, text) in SOURCES {
@@ -32,12 +32,17 @@ impl Workshop {
         Workshop(directory)
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// Builds the program; `None`, with a note, where Go or the C compiler cannot.
-    pub fn build(&self, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Option<PathBuf> {
+    pub(crate) fn build(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Option<PathBuf> {
         let output = self.path(name);
         let result = Command::new("go")
             .current_dir(self.0.join("source"))
@@ -57,7 +62,7 @@ impl Workshop {
 }
 
 /// Notes that a case is skipped.
-pub fn skip<T>(case: &str, reason: &str) -> Option<T> {
+pub(crate) fn skip<T>(case: &str, reason: &str) -> Option<T> {
     println!("skipped 1: {case}: {}", reason.lines().next().unwrap_or_default());
     None
 }
@@ -75,7 +80,7 @@ fn ask(command: &mut Command, addresses: &[u64]) -> Option<String> {
 }
 
 /// What `runtime.CallersFrames` says: the program answers itself.
-pub fn runtime_frames(program: &Path, addresses: &[u64]) -> Option<Vec<Vec<Frame>>> {
+pub(crate) fn runtime_frames(program: &Path, addresses: &[u64]) -> Option<Vec<Vec<Frame>>> {
     let text = ask(&mut Command::new(program), addresses)?;
     let frames = |line: &str| {
         let fields: Vec<&str> = line.split('\t').collect();
@@ -86,7 +91,7 @@ pub fn runtime_frames(program: &Path, addresses: &[u64]) -> Option<Vec<Vec<Frame
 }
 
 /// What DWARF says, read by LLVM.
-pub fn dwarf_frames(program: &Path, addresses: &[u64]) -> Option<Vec<Vec<Frame>>> {
+pub(crate) fn dwarf_frames(program: &Path, addresses: &[u64]) -> Option<Vec<Vec<Frame>>> {
     let text = ["llvm-symbolizer-19", "llvm-symbolizer"].iter().find_map(|tool| {
         let mut command = Command::new(tool);
         command.args(["--inlines", "--no-demangle", "--functions=linkage"]);
@@ -100,7 +105,7 @@ pub fn dwarf_frames(program: &Path, addresses: &[u64]) -> Option<Vec<Vec<Frame>>
 }
 
 /// What Go's own tool says: the outermost function, and the innermost place.
-pub fn addr2line(program: &Path, addresses: &[u64]) -> Option<Vec<Frame>> {
+pub(crate) fn addr2line(program: &Path, addresses: &[u64]) -> Option<Vec<Frame>> {
     let text = ask(Command::new("go").args(["tool", "addr2line"]).arg(program), addresses)?;
     let lines: Vec<&str> = text.lines().collect();
     Some(lines.chunks_exact(2).map(|pair| located(pair[0], pair[1])).collect())
@@ -113,14 +118,14 @@ fn located(function: &str, place: &str) -> Frame {
 
 /// How often each kind of difference occurs, to print.
 #[derive(Default)]
-pub struct Tally(HashMap<&'static str, usize>);
+pub(crate) struct Tally(HashMap<&'static str, usize>);
 
 impl Tally {
-    pub fn add(&mut self, kind: &'static str) {
+    pub(crate) fn add(&mut self, kind: &'static str) {
         *self.0.entry(kind).or_default() += 1;
     }
 
-    pub fn print(&self, case: &str) {
+    pub(crate) fn print(&self, case: &str) {
         let mut kinds: Vec<_> = self.0.iter().collect();
         kinds.sort();
         println!("{case}: {kinds:?}");

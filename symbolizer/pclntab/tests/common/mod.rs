@@ -4,19 +4,19 @@ use object::{Object, ObjectSection, ObjectSegment, SectionKind};
 use trace_pclntab::{Endian, GoTable, Memory, Rela};
 
 /// A program in a file, with copies of what the reader may ask for.
-pub struct Program {
+pub(crate) struct Program {
     /// Address and bytes of each segment.
-    pub segments: Vec<(u64, Vec<u8>)>,
+    pub(crate) segments: Vec<(u64, Vec<u8>)>,
     data: Vec<(u64, Vec<u8>)>,
     rela: Vec<u8>,
     endian: Endian,
     is_64: bool,
     /// Address and bytes of the line table, or of a section that holds it.
-    pub table: (u64, Vec<u8>),
+    pub(crate) table: (u64, Vec<u8>),
 }
 
 impl Program {
-    pub fn open(path: &std::path::Path) -> Program {
+    pub(crate) fn open(path: &std::path::Path) -> Program {
         let file = std::fs::read(path).unwrap();
         let file = object::File::parse(&*file).unwrap();
         let section = |name: &str| {
@@ -40,7 +40,7 @@ impl Program {
         }
     }
 
-    pub fn table(&self) -> Option<GoTable<'_>> {
+    pub(crate) fn table(&self) -> Option<GoTable<'_>> {
         GoTable::open(&self.table.1, self.table.0, None, self)
             .or_else(|| GoTable::search(&self.table.1, self.table.0, self))
     }
