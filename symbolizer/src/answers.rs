@@ -4,12 +4,13 @@
 //! that points to the one around it, equal nodes are one, and so are equal names and paths. A hundred thousand answers
 //! take a few megabytes, and a name is made readable once, when it is first looked at.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::demangle::{self, NAME_BYTES_MAX, demangle, is_mangled};
+use crate::demangle::{self, NAME_BYTES_MAX, Spelling, demangle_as, is_mangled};
 use crate::dwarf::sections::Key;
 use crate::dwarf::unit::Text;
 use crate::frame::{Answer, Frame, Missing, Origin};
@@ -32,6 +33,7 @@ pub struct Answers {
     /// By function, where that is wanted.
     declarations: HashMap<u32, Declaration, RandomState>,
     texts: Vec<Name>,
+    spelling: Spelling,
 }
 
 /// One function at one address, borrowed from [`Answers`].
@@ -154,17 +156,27 @@ impl Answers {
     fn text(&self, text: u32) -> Option<&str> {
         self.texts.get(text as usize).map(|name| &*name.raw)
     }
+
+    /// A text made readable, which is done once.
+    fn readable(&self, text: u32) -> Option<&str> {
+        let name = self.texts.get(text as usize)?;
+        let readable = name.readable.get_or_init(|| match demangle_as(&name.raw, self.spelling) {
+            Cow::Owned(readable) => Some(readable.into_boxed_str()),
+            Cow::Borrowed(_) => None,
+        });
+        Some(readable.as_deref().unwrap_or(&name.raw))
+    }
 }
 
 impl<'a> FrameRef<'a> {
-    /// The name for people: demangled, without the hash of Rust names.
+    /// The readable name, in the spelling that was asked for.
     pub fn function(&self) -> Option<&'a str> {
-        let name = self.answers.texts.get(self.record()?.name as usize)?;
-        let readable = name.readable.get_or_init(|| match demangle(&name.raw) {
-            std::borrow::Cow::Owned(readable) => Some(readable.into_boxed_str()),
-            std::borrow::Cow::Borrowed(_) => None,
-        });
-        Some(readable.as_deref().unwrap_or(&name.raw))
+        self.answers.readable(self.record()?.name)
+    }
+
+    /// The readable form of [`linkage_name`](FrameRef::linkage_name), in the spelling that was asked for.
+    pub fn linkage_function(&self) -> Option<&'a str> {
+        self.answers.readable(self.record()?.linkage_name)
     }
 
     /// The name that is shown as [`function`](FrameRef::function), before it is made readable.
@@ -287,7 +299,7 @@ pub(crate) struct Builder {
 
 impl Builder {
     /// For `order`, which says which of `addresses` distinct ones each question is about.
-    pub(crate) fn new(order: Vec<u32>, addresses: usize) -> Builder {
+    pub(crate) fn new(order: Vec<u32>, addresses: usize, spelling: Spelling) -> Builder {
         Builder {
             answers: Answers {
                 order,
@@ -296,6 +308,7 @@ impl Builder {
                 functions: Vec::new(),
                 declarations: HashMap::default(),
                 texts: Vec::new(),
+                spelling,
             },
             texts: Map::default(),
             strings: Map::default(),

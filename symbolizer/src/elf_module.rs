@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::address::ModuleAddress;
 use crate::answers::{Builder, Function, Leaf, Location, NONE, Node, SymbolNames};
 use crate::build_id::BuildId;
+use crate::demangle::Spelling;
 use crate::dwarf::Dwarf;
 use crate::dwarf::owners::Effort;
 use crate::dwarf::split::Split;
@@ -45,6 +46,8 @@ pub struct Options<'a> {
     /// Look up the symbol at the start of every function, for its name with the suffix of a clone. Without it that is done
     /// where DWARF has no whole name.
     pub linkage_names: bool,
+    /// How readable names are spelled.
+    pub spelling: Spelling,
 }
 
 /// Distinct addresses in order, and which of all the addresses of a question each is.

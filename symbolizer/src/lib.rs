@@ -36,7 +36,7 @@ mod source;
 pub use address::{LoadBias, ModuleAddress, ReturnAddress, RuntimeAddress};
 pub use answers::{Answers, FrameRef};
 pub use build_id::{BuildId, BuildIdError};
-pub use demangle::{demangle, short_name};
+pub use demangle::{Dialect, Spelling, demangle, demangle_as, short_name};
 pub use elf_module::Options;
 pub use error::{Error, ErrorKind};
 pub use frame::{Answer, Frame, Missing, Origin};

@@ -63,7 +63,7 @@ impl Module {
         distinct.dedup();
         let place = |address: &ModuleAddress| distinct.binary_search(&address.0).unwrap_or_default() as u32;
         let order = addresses.iter().map(place).collect();
-        let mut builder = Builder::new(order, distinct.len());
+        let mut builder = Builder::new(order, distinct.len(), options.spelling);
         match &self.kind {
             Kind::Elf(elf) => elf.answer(&distinct, options, &mut builder),
             Kind::Packed(packed) => {

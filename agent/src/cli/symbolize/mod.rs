@@ -115,7 +115,11 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
     let style = args.style();
     let dialect = style.as_ref().map_or(Dialect::Native, |style| style.dialect);
     let mut session = Session {
-        objects: Objects::new(search, style.is_some(), args.sources.open()?),
+        objects: Objects::new(
+            search,
+            style.as_ref().map(|style| style.dialect.spelling()),
+            args.sources.open()?,
+        ),
         object: args.obj.clone(),
         dialect,
         adjust: 0,

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::symbols::fetch::{Fetch, Tried};
 use crate::symbols::layout::Kind;
-use trace_symbolizer::{Answers, Error, ErrorKind, Module, ModuleAddress, Options, Refusal, Refused, Search};
+use trace_symbolizer::{
+    Answers, Dialect, Error, ErrorKind, Module, ModuleAddress, Options, Refusal, Refused, Search, Spelling,
+};
 
 /// The most programs that are kept open; when they are reached, all are closed and opened again at need.
 const OPEN_MAX: usize = 64;
@@ -13,16 +15,16 @@ const OPEN_MAX: usize = 64;
 /// Opens programs and asks them.
 pub(super) struct Objects {
     search: Search,
-    /// Look up symbols for names with the suffix of a clone, which the other tools print.
-    linkage_names: bool,
+    /// The tool whose spelling names have; symbols are looked up for names with the suffix of a clone then.
+    tool: Option<Dialect>,
     /// Who is asked for debug files that are not on this machine; nobody, unless the user named somebody.
     fetch: Option<Fetch>,
     open: HashMap<PathBuf, Result<Module, Error>>,
 }
 
 impl Objects {
-    pub(super) fn new(search: Search, linkage_names: bool, fetch: Option<Fetch>) -> Objects {
-        Objects { search, linkage_names, fetch, open: HashMap::new() }
+    pub(super) fn new(search: Search, tool: Option<Dialect>, fetch: Option<Fetch>) -> Objects {
+        Objects { search, tool, fetch, open: HashMap::new() }
     }
 
     /// Where debug files were asked for since this was last called, and what came of it.
@@ -61,7 +63,11 @@ impl Objects {
 
     /// What the program at `path` says of `addresses`, all together.
     pub(super) fn answers(&mut self, path: &Path, addresses: &[u64]) -> Result<Answers, &Error> {
-        let options = Options { linkage_names: self.linkage_names, ..Options::default() };
+        let options = Options {
+            linkage_names: self.tool.is_some(),
+            spelling: self.tool.map_or(Spelling::Plain, Spelling::Of),
+            ..Options::default()
+        };
         let addresses: Vec<ModuleAddress> = addresses.iter().map(|address| ModuleAddress(*address)).collect();
         self.module(path).map(|module| module.symbolize_within(&addresses, options))
     }

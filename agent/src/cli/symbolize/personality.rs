@@ -288,8 +288,12 @@ fn execute(flags: Flags, name: &'static str) -> io::Result<ExitCode> {
         (None, Dialect::Gnu | Dialect::Elfutils) => Some(PathBuf::from("a.out")),
         (object, _) => object,
     };
-    let mut session =
-        Session { objects: Objects::new(search, true, None), object, dialect, adjust: flags.adjust };
+    let mut session = Session {
+        objects: Objects::new(search, Some(dialect.spelling()), None),
+        object,
+        dialect,
+        adjust: flags.adjust,
+    };
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     // All of them look at the program before they read a line.
     if let Some(object) = session.object.clone()

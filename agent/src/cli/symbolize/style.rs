@@ -61,6 +61,16 @@ pub(super) struct Style {
     pub(super) context: u32,
 }
 
+impl Dialect {
+    /// The tool whose spelling of names is meant.
+    pub(super) fn spelling(self) -> trace_symbolizer::Dialect {
+        match self {
+            Dialect::Llvm | Dialect::LlvmAddr2line => trace_symbolizer::Dialect::Llvm,
+            Dialect::Native | Dialect::Gnu | Dialect::Elfutils => trace_symbolizer::Dialect::Gnu,
+        }
+    }
+}
+
 impl Style {
     /// What the tool prints without flags.
     pub(super) fn of(dialect: Dialect) -> Style {
@@ -285,7 +295,14 @@ impl Style {
     pub(super) fn name<'a>(&self, frame: Option<FrameRef<'a>>) -> Cow<'a, str> {
         let unknown = Cow::Borrowed("??");
         let Some(frame) = frame else { return unknown };
-        let name = if self.demangle { frame.function() } else { frame.linkage_name().or(frame.raw_name()) };
+        // LLVM takes the symbol's name for what was not inlined.
+        let is_llvm = matches!(self.dialect, Dialect::Llvm | Dialect::LlvmAddr2line);
+        let name = match (self.demangle, is_llvm) {
+            (true, true) => frame.linkage_function().or(frame.function()),
+            (true, false) => frame.function(),
+            (false, true) => frame.linkage_name().or(frame.raw_name()),
+            (false, false) => frame.raw_name(),
+        };
         match (name, self.functions) {
             (None, _) => unknown,
             (Some(name), Functions::Short) => Cow::Owned(trace_symbolizer::short_name(name).to_owned()),

@@ -1,25 +1,52 @@
 //! Readable names. Mangled names are programs for an unpacker: a short one can unfold to gigabytes, a deep one
 //! overflow the stack. So each name has a budget, and one that exceeds it is shown as it is.
 
+mod itanium;
+
 use std::borrow::Cow;
 use std::fmt::{self, Write};
+
+pub use self::itanium::Dialect;
 
 /// Bytes of one name, mangled or not. Template-heavy C++ reaches some ten thousand.
 pub(crate) const NAME_BYTES_MAX: usize = 1 << 16;
 
+/// How a readable name is spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Spelling {
+    /// For people: as the binutils print C++, without the hash of Rust names and the suffix of a clone.
+    #[default]
+    Plain,
+    /// Byte for byte as a tool prints it, the suffix of a clone included.
+    Of(Dialect),
+}
+
 /// The readable form of `name`: without the hash for Rust (both schemes), with parameters for C++, and
 /// the name itself if it is not mangled, will not demangle, or would become longer than `NAME_BYTES_MAX`.
 pub fn demangle(name: &str) -> Cow<'_, str> {
-    let core = without_suffix(name);
-    let readable = if core.len() > NAME_BYTES_MAX || !is_mangled(core) {
+    demangle_as(name, Spelling::Plain)
+}
+
+/// The readable form of `name` in this spelling; the name itself where there is none.
+pub fn demangle_as(name: &str, spelling: Spelling) -> Cow<'_, str> {
+    if let Some(function) = name.strip_suffix(STUB) {
+        return match demangle_as(function, spelling) {
+            Cow::Owned(readable) => Cow::Owned(readable + STUB),
+            Cow::Borrowed(_) => Cow::Borrowed(name),
+        };
+    }
+    let readable = if name.len() > NAME_BYTES_MAX || !is_mangled(name) {
         None
-    } else if is_rust(core) {
-        rust(core)
+    } else if is_rust(name) {
+        rust(name, spelling)
     } else {
-        cplusplus(core)
+        cplusplus(name, spelling)
     };
     readable.map_or(Cow::Borrowed(name), Cow::Owned)
 }
+
+/// What marks the name of a stub.
+const STUB: &str = "@plt";
 
 /// The readable name without parameters, template arguments and what else stands around it: the path of names alone.
 pub fn short_name(readable: &str) -> &str {
@@ -42,13 +69,6 @@ pub(crate) fn may_be(symbol: &str, plain: &str) -> bool {
     !is_identifier || base.starts_with("operator") || symbol.contains(base)
 }
 
-/// The name without what compilers append when they clone or split a function: `.cold`, `.constprop.0`,
-/// `.llvm.1234`. Legacy Rust names may have dots inside, so they end behind their hash.
-fn without_suffix(name: &str) -> &str {
-    let end = legacy_rust_end(name).or_else(|| is_mangled(name).then(|| name.find('.')).flatten());
-    end.map_or(name, |end| &name[..end])
-}
-
 fn is_rust(name: &str) -> bool {
     name.starts_with("_R") || legacy_rust_end(name).is_some()
 }
@@ -62,20 +82,66 @@ fn legacy_rust_end(name: &str) -> Option<usize> {
     well_formed.then_some(start + HASH)
 }
 
-fn rust(name: &str) -> Option<String> {
-    let demangled = rustc_demangle::try_demangle(name).ok()?;
+fn rust(name: &str, spelling: Spelling) -> Option<String> {
+    // Legacy names may have dots inside, so they end behind their hash.
+    let end = legacy_rust_end(name).or_else(|| name.find('.')).unwrap_or(name.len());
+    let demangled = rustc_demangle::try_demangle(&name[..end]).ok()?;
     let mut readable = Bounded::default();
-    // The alternate form leaves the hash out.
-    write!(readable, "{demangled:#}").ok()?;
-    Some(readable.text)
+    match spelling {
+        Spelling::Of(Dialect::Llvm) if name.starts_with("_Z") => write!(readable, "{demangled}").ok()?,
+        // The alternate form leaves the hash out.
+        _ => write!(readable, "{demangled:#}").ok()?,
+    }
+    Some(with_suffix(readable.text, &name[end..], spelling))
 }
 
-fn cplusplus(name: &str) -> Option<String> {
-    // The parser's own default limits of recursion hold.
-    let symbol = cpp_demangle::Symbol::new(name).ok()?;
-    let mut readable = Bounded::default();
-    symbol.structured_demangle(&mut readable, &cpp_demangle::DemangleOptions::new()).ok()?;
-    Some(readable.text)
+fn cplusplus(name: &str, spelling: Spelling) -> Option<String> {
+    let (readable, suffix) = match spelling {
+        Spelling::Of(dialect) => itanium::demangle(name, dialect)?,
+        // Better a name that one of the tools prints than none.
+        Spelling::Plain => {
+            itanium::demangle(name, Dialect::Gnu).or_else(|| itanium::demangle(name, Dialect::Llvm))?
+        }
+    };
+    Some(with_suffix(readable, suffix, spelling))
+}
+
+/// Adds what compilers append when they clone or split a function (`.cold`, `.constprop.0`, `.llvm.1234`), as each tool
+/// shows it.
+fn with_suffix(mut readable: String, suffix: &str, spelling: Spelling) -> String {
+    match spelling {
+        Spelling::Of(Dialect::Llvm) if !suffix.is_empty() => {
+            readable.push_str(" (");
+            readable.push_str(suffix);
+            readable.push(')');
+        }
+        Spelling::Of(Dialect::Gnu) => {
+            let mut rest = suffix;
+            while !rest.is_empty() {
+                let end = clone_end(rest);
+                readable.push_str(" [clone ");
+                readable.push_str(&rest[..end]);
+                readable.push(']');
+                rest = &rest[end..];
+            }
+        }
+        Spelling::Of(Dialect::Llvm) | Spelling::Plain => {}
+    }
+    readable
+}
+
+/// Where the first clone of a suffix ends: `.constprop` and the numbers behind it.
+fn clone_end(suffix: &str) -> usize {
+    let mut end = suffix[1..].find('.').map_or(suffix.len(), |dot| dot + 1);
+    while let Some(rest) = suffix.get(end..).filter(|rest| !rest.is_empty()) {
+        let digits = rest[1..].bytes().take_while(u8::is_ascii_digit).count();
+        let is_number = digits > 0 && rest[1 + digits..].bytes().next().is_none_or(|next| next == b'.');
+        if !is_number {
+            break;
+        }
+        end += 1 + digits;
+    }
+    end
 }
 
 /// Text that refuses to grow beyond [`NAME_BYTES_MAX`], which stops whoever writes it.
