@@ -35,9 +35,10 @@ pub fn demangle_as(name: &str, spelling: Spelling) -> Cow<'_, str> {
             Cow::Borrowed(_) => Cow::Borrowed(name),
         };
     }
+    // To LLVM the old Rust names are what they look like: C++.
     let readable = if name.len() > NAME_BYTES_MAX || !is_mangled(name) {
         None
-    } else if is_rust(name) {
+    } else if is_rust(name) && !(spelling == Spelling::Of(Dialect::Llvm) && name.starts_with("_Z")) {
         rust(name, spelling)
     } else {
         cplusplus(name, spelling)
@@ -87,11 +88,8 @@ fn rust(name: &str, spelling: Spelling) -> Option<String> {
     let end = legacy_rust_end(name).or_else(|| name.find('.')).unwrap_or(name.len());
     let demangled = rustc_demangle::try_demangle(&name[..end]).ok()?;
     let mut readable = Bounded::default();
-    match spelling {
-        Spelling::Of(Dialect::Llvm) if name.starts_with("_Z") => write!(readable, "{demangled}").ok()?,
-        // The alternate form leaves the hash out.
-        _ => write!(readable, "{demangled:#}").ok()?,
-    }
+    // The alternate form leaves the hash out.
+    write!(readable, "{demangled:#}").ok()?;
     Some(with_suffix(readable.text, &name[end..], spelling))
 }
 

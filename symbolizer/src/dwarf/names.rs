@@ -53,7 +53,7 @@ pub(crate) fn of_entry<'a>(
             text.filter(|text| !text.bytes.is_empty())
         };
         names.linkage = names.linkage.or_else(|| text(Slot::LinkageName));
-        names.plain = names.plain.or_else(|| text(Slot::Name));
+        names.plain = names.plain.or_else(|| text(Slot::Name).map(without_part));
         let line = attributes.number(Slot::DeclarationLine).and_then(|line| u32::try_from(line).ok());
         names.line = names.line.or(line);
         let file = attributes.number(Slot::DeclarationFile);
@@ -69,6 +69,15 @@ pub(crate) fn of_entry<'a>(
         here = next;
     }
     names
+}
+
+/// In strict DWARF 2 a function in two pieces has two entries, and GCC makes up a name for the second.
+fn without_part(name: Text<'_>) -> Text<'_> {
+    const PART: &[u8] = b"__second_sect_of_";
+    match name.bytes.strip_prefix(PART) {
+        Some(bytes) if !bytes.is_empty() => Text { key: name.key.behind(PART.len()), bytes },
+        _ => name,
+    }
 }
 
 /// Reads the entry at offset `entry`, which lies in the unit of `place`.

@@ -81,6 +81,13 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The place so many bytes behind this one, in the same section.
+    pub(crate) fn behind(self, bytes: usize) -> Key {
+        Key(self.0 + bytes as u64)
+    }
+}
+
 /// The debug sections of one file.
 #[derive(Debug)]
 pub(crate) struct Sections {

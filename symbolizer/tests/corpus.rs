@@ -1,0 +1,83 @@
+//! A corpus of programs, built here from sources under many compilers and flags, and each of them compared with the tool
+//! that is right about it: every function, file, line and inline chain at hundreds of addresses.
+//!
+//! Which tool is right about a case, and why the others are not, is told in docs/symbolizers.md; no tool is right about
+//! all. A difference that is not one of the classes in [`compare`] is a failure. What is missing on a machine is skipped
+//! by name and counted; `TRACE_AGENT_TESTS=all` turns a skip into a failure.
+
+#![expect(clippy::unwrap_used, reason = "in a test, what cannot be unwrapped is a failure")]
+
+#[path = "corpus/cases.rs"]
+mod cases;
+#[path = "corpus/build.rs"]
+mod build;
+#[path = "corpus/compare.rs"]
+mod compare;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use build::Workshop;
+use cases::{Case, Judge, cases};
+use compare::{Answers, addresses, ours, theirs};
+
+/// Addresses asked of each program.
+const ADDRESSES: usize = 400;
+
+#[test]
+fn every_program_is_answered_as_the_tool_that_is_right_about_it_answers() {
+    let workshop = Workshop::new();
+    let cases = cases();
+    assert!(cases.len() >= 60, "{}", cases.len());
+    let mut programs: BTreeMap<&str, PathBuf> = BTreeMap::new();
+    let mut judged: BTreeMap<&str, Answers> = BTreeMap::new();
+    let (mut skipped, mut failures, mut compared) = (Vec::new(), Vec::new(), 0);
+    for case in &cases {
+        let program = match workshop.program(case) {
+            Ok(program) => program,
+            Err(reason) => {
+                skipped.push(format!("{}: {reason}", case.name));
+                continue;
+            }
+        };
+        programs.insert(case.name, program.clone());
+        let (tool, original) = original(case, &cases);
+        let Some(original) = programs.get(original) else {
+            skipped.push(format!("{}: what it is made of was not built", case.name));
+            continue;
+        };
+        let expected = match judged.get(original.to_str().unwrap()) {
+            Some(known) => known.clone(),
+            None => match theirs(tool, original, &addresses(original, ADDRESSES)) {
+                Ok(answers) => answers,
+                Err(reason) => {
+                    skipped.push(format!("{}: {reason}", case.name));
+                    continue;
+                }
+            },
+        };
+        let found = ours(&program, expected.keys());
+        let differences = compare::differences(original, &expected, &found);
+        compared += expected.len();
+        println!("{:24} {:4} addresses, {} differences", case.name, expected.len(), differences.len());
+        failures
+            .extend(differences.into_iter().take(3).map(|difference| format!("{}: {difference}", case.name)));
+        judged.insert(case.name, expected);
+    }
+    println!("{} programs, {compared} addresses, {} skipped", programs.len(), skipped.len());
+    skipped.iter().for_each(|skip| println!("skipped {skip}"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let all = std::env::var_os("TRACE_AGENT_TESTS").is_some_and(|value| value == "all");
+    assert!(!all || skipped.is_empty(), "skipped: {}", skipped.join("\n"));
+}
+
+/// The tool that is right about a case, and the case that it is asked about.
+fn original<'a>(case: &'a Case, cases: &'a [Case]) -> (Judge, &'a str) {
+    match case.judge {
+        Judge::As(name) => {
+            let original = cases.iter().find(|other| other.name == name).unwrap();
+            self::original(original, cases)
+        }
+        judge => (judge, case.name),
+    }
+}
