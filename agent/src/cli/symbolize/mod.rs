@@ -7,6 +7,7 @@ mod objects;
 mod lines;
 mod ask;
 mod personality;
+mod records;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -72,12 +73,16 @@ pub struct Args {
     /// Look for the debug file by build-id below this folder, before the system's; may be repeated
     #[arg(long, env = "TRACE_AGENT_DEBUG_DIR", value_name = "DIR", value_delimiter = ':')]
     debug_dir: Vec<PathBuf>,
+    /// Read records instead of addresses, from the files that are named or from standard input: one on a line, plain, gzip or
+    /// zstd, also as CloudWatch exports them; print them with their frames named
+    #[arg(long, conflicts_with_all = ["obj", "output_style", "explain"])]
+    records: bool,
     #[command(flatten)]
     sources: Sources,
     /// Say on standard error which files answered, what was tried and why it was not used
     #[arg(long)]
     explain: bool,
-    /// Addresses
+    /// Addresses; with --records, files
     #[arg(value_name = "ADDRESS")]
     address: Vec<String>,
 }
@@ -109,6 +114,11 @@ pub fn as_other_tool(mut arguments: impl Iterator<Item = OsString>) -> Option<Ex
 }
 
 pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
+    if args.records {
+        let files: Vec<PathBuf> = args.address.iter().map(PathBuf::from).collect();
+        let roots = super::source_roots(&args.source_root, None);
+        return records::execute(&files, &args.debug_dir, &roots);
+    }
     let mut search = Search::system();
     search.debug_dirs.splice(0..0, args.debug_dir.iter().cloned());
     search.path_maps.clone_from(&args.map);
