@@ -8,6 +8,7 @@
 mod harness;
 mod layout;
 mod symbolize;
+mod personalities;
 mod normalize;
 mod languages;
 mod local;
@@ -25,6 +26,7 @@ fn main() {
     let modules = [
         layout::tests(),
         symbolize::tests(),
+        personalities::tests(),
         normalize::tests(),
         languages::tests(),
         local::tests(),

@@ -8,6 +8,7 @@ mod lines;
 mod ask;
 mod personality;
 mod records;
+mod filter;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use trace_symbolizer::{Error, FrameRef, ModuleAddress, Origin, Search, SourceRoots};
 
@@ -77,12 +79,16 @@ pub struct Args {
     /// zstd, also as CloudWatch exports them; print them with their frames named
     #[arg(long, conflicts_with_all = ["obj", "output_style", "explain"])]
     records: bool,
+    /// Copy standard input, or the files that are named, with the frames of backtraces named: those of sanitizers, of glibc's
+    /// backtrace_symbols, of the kernel's log
+    #[arg(long, conflicts_with_all = ["obj", "output_style", "explain", "records"])]
+    filter: bool,
     #[command(flatten)]
     sources: Sources,
     /// Say on standard error which files answered, what was tried and why it was not used
     #[arg(long)]
     explain: bool,
-    /// Addresses; with --records, files
+    /// Addresses; with --records or --filter, files
     #[arg(value_name = "ADDRESS")]
     address: Vec<String>,
 }
@@ -122,6 +128,9 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
     let mut search = Search::system();
     search.debug_dirs.splice(0..0, args.debug_dir.iter().cloned());
     search.path_maps.clone_from(&args.map);
+    if args.filter {
+        return filter(args, search);
+    }
     let style = args.style();
     let dialect = style.as_ref().map_or(Dialect::Native, |style| style.dialect);
     let mut session = Session {
@@ -164,6 +173,20 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
         0 => Ok(()),
         failed => anyhow::bail!("{failed} addresses are of programs that cannot be read"),
     }
+}
+
+/// Copies text with its backtraces named.
+fn filter(args: &Args, search: Search) -> anyhow::Result<()> {
+    let mut objects = Objects::new(search, None, args.sources.open()?);
+    let mut out = io::stdout().lock();
+    if args.address.is_empty() {
+        filter::execute(&mut io::stdin().lock(), &mut objects, &mut out)?;
+    }
+    for path in &args.address {
+        let file = std::fs::File::open(path).with_context(|| format!("cannot read {path}"))?;
+        filter::execute(&mut io::BufReader::new(file), &mut objects, &mut out)?;
+    }
+    Ok(())
 }
 
 /// Says which files answered for the program and the addresses that were named, and what was tried.
