@@ -71,6 +71,38 @@ fn every_program_is_answered_as_the_tool_that_is_right_about_it_answers() {
     assert!(!all || skipped.is_empty(), "skipped: {}", skipped.join("\n"));
 }
 
+/// Prints the table of docs/symbolizers.md: the share of addresses at which each tool differs from the one that is right.
+#[test]
+#[ignore = "makes a table, tests nothing: cargo test -p trace-symbolizer --test corpus -- --ignored --nocapture"]
+fn table() {
+    let workshop = Workshop::new();
+    let cases = cases();
+    println!("| program | right | GNU | LLVM | elfutils | trace-agent |\n|---|---|---|---|---|---|");
+    for case in &cases {
+        let Ok(program) = workshop.program(case) else { continue };
+        let (judge, original) = original(case, &cases);
+        let made_of = cases.iter().find(|other| other.name == original).unwrap();
+        let Ok(original) = workshop.program(made_of) else { continue };
+        let asked = addresses(&original, ADDRESSES);
+        let Ok(expected) = theirs(judge, &original, &asked) else { continue };
+        let share = |found: &Answers| {
+            let differences = compare::differences(&original, &expected, found).len();
+            format!("{:.1}", 100.0 * differences as f64 / expected.len().max(1) as f64)
+        };
+        let of = |tool| theirs(tool, &program, &asked).map_or_else(|_| "-".to_owned(), |found| share(&found));
+        let right = match case.judge {
+            Judge::As(name) => format!("{judge:?}, of {name}"),
+            judge => format!("{judge:?}"),
+        };
+        let (gnu, llvm, elfutils) = (of(Judge::Gnu), of(Judge::Llvm), of(Judge::Elfutils));
+        println!(
+            "| {} | {right} | {gnu} | {llvm} | {elfutils} | {} |",
+            case.name,
+            share(&ours(&program, expected.keys()))
+        );
+    }
+}
+
 /// The tool that is right about a case, and the case that it is asked about.
 fn original<'a>(case: &'a Case, cases: &'a [Case]) -> (Judge, &'a str) {
     match case.judge {

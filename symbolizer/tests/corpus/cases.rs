@@ -7,6 +7,8 @@ pub(crate) enum Judge {
     Llvm,
     /// `addr2line` of the binutils.
     Gnu,
+    /// `eu-addr2line` of elfutils: right about none of these better than another, but compared.
+    Elfutils,
     /// The same tool as for another case, from which this one was derived: no tool reads this one.
     As(&'static str),
 }

@@ -77,6 +77,7 @@ pub(crate) fn addresses(program: &Path, count: usize) -> Vec<u64> {
 pub(crate) fn theirs(judge: Judge, program: &Path, addresses: &[u64]) -> Result<Answers, String> {
     let names = match judge {
         Judge::Gnu => &["addr2line"][..],
+        Judge::Elfutils => &["eu-addr2line"],
         _ => &["llvm-addr2line-19", "llvm-addr2line"],
     };
     let flags = ["-a", "-f", "-i"];
@@ -106,11 +107,14 @@ fn parse(text: &str) -> Answers {
     while let Some(start) = lines.next().and_then(address) {
         let frames = answers.entry(start).or_default();
         while let Some(function) = lines.next_if(|line| address(line).is_none()) {
+            // elfutils tells on one line what the innermost was inlined into.
+            let function = function.split(" inlined at ").next().unwrap_or_default();
             let place = lines.next().unwrap_or_default();
             let place = place.split(" (").next().unwrap_or_default();
-            let mut parts = place.rsplitn(2, ':');
-            let line = parts.next().and_then(|line| line.parse().ok()).unwrap_or(0);
+            // FILE:LINE, or FILE:LINE:COLUMN.
+            let mut parts = place.split(':');
             let file = parts.next().unwrap_or("??");
+            let line = parts.next().and_then(|line| line.parse().ok()).unwrap_or(0);
             frames.push((name(function), base(file), line));
         }
         frames.retain(|frame| *frame != ("??".to_owned(), "??".to_owned(), 0));
@@ -146,7 +150,8 @@ pub(crate) fn differences(program: &Path, expected: &Answers, found: &Answers) -
     };
     let mut differences = Vec::new();
     for (address, expected) in expected {
-        let found = &found[address];
+        let nothing = Vec::new();
+        let found = found.get(address).unwrap_or(&nothing);
         let aliases = aliases(*address);
         if aliases.is_empty() {
             continue;
