@@ -49,6 +49,9 @@ impl Bytes {
         // where the process matters, see ARCHITECTURE.md.
         let map = unsafe { Mmap::map(&file) }
             .map_err(|error| Error::caused_by(ErrorKind::Unreadable, path, error))?;
+        // Questions touch a page here and there; what the system would read ahead is memory for nothing. Where it does not
+        // take the advice nothing is lost.
+        let _: std::io::Result<()> = map.advise(memmap2::Advice::Random);
         let length =
             file.metadata().map_err(|error| Error::caused_by(ErrorKind::Unreadable, path, error))?.len();
         if u64::try_from(map.len()) != Ok(length) {

@@ -14,8 +14,9 @@ use std::cmp::Reverse;
 use std::ops::Range;
 
 use object::elf as sh;
+use object::read::StringTable;
 use object::read::elf::{ElfFile, FileHeader, Sym, SymbolTable};
-use object::{Endianness, Object, ObjectKind, ObjectSection};
+use object::{Architecture, Endianness, Object, ObjectKind, ObjectSection};
 
 use crate::address::ModuleAddress;
 use crate::demangle::NAME_BYTES_MAX;
@@ -123,7 +124,7 @@ pub(crate) fn start_of(files: &[&Elf], name: &str) -> Option<ModuleAddress> {
     let mut starts = Vec::new();
     for view in files.iter().filter_map(|elf| elf.view().ok()) {
         each_symbol(&view, &mut |symbol| {
-            if symbol.code.is_some() && symbol.name == name.as_bytes() && !starts.contains(&symbol.start) {
+            if symbol.code.is_some() && symbol.name() == name.as_bytes() && !starts.contains(&symbol.start) {
                 starts.push(symbol.start);
             }
         });
@@ -146,7 +147,7 @@ pub(crate) fn data_at(files: &[&Elf], address: u64) -> Option<(String, u64, u64)
                 && symbol.start <= address
                 && (symbol.size == 0 || address - symbol.start < symbol.size)
             {
-                best = Some((symbol.start, symbol.size, symbol.name.to_vec()));
+                best = Some((symbol.start, symbol.size, symbol.name().to_vec()));
             }
         });
     }
@@ -155,7 +156,8 @@ pub(crate) fn data_at(files: &[&Elf], address: u64) -> Option<(String, u64, u64)
 
 /// A defined symbol that has an address.
 struct Defined<'a> {
-    name: &'a [u8],
+    strings: StringTable<'a>,
+    name: u32,
     start: u64,
     size: u64,
     rank: Rank,
@@ -163,6 +165,13 @@ struct Defined<'a> {
     is_data: bool,
     /// The executable section that it names code of.
     code: Option<Range<u64>>,
+}
+
+impl<'a> Defined<'a> {
+    /// The name, which costs a look at another part of the file: it is asked for only where it matters.
+    fn name(&self) -> &'a [u8] {
+        self.strings.get(self.name).unwrap_or_default()
+    }
 }
 
 /// What one pass over all tables found.
@@ -209,11 +218,15 @@ impl<'a> Scan<'a> {
         let from = self.addresses.partition_point(|address| *address < symbol.start);
         self.last[from] = self.last[from].max(symbol.start);
         let Some(code) = &symbol.code else { return };
-        if symbol.name.is_empty() {
+        // None of the addresses is reached.
+        if symbol.size > 0 && self.addresses.get(from).is_none_or(|address| *address >= end) {
             return;
         }
-        let claim =
-            |end: u64| Claim { start: symbol.start, rank: symbol.rank, name: Reverse(symbol.name), end };
+        let name = symbol.name();
+        if name.is_empty() {
+            return;
+        }
+        let claim = |end: u64| Claim { start: symbol.start, rank: symbol.rank, name: Reverse(name), end };
         if symbol.size == 0 {
             let end = if symbol.is_dynamic { symbol.start + 1 } else { code.end };
             let best = &mut self.starting[from];
@@ -268,6 +281,10 @@ fn each_of_table<'a, H: FileHeader<Endian = Endianness>>(
     each: &mut impl FnMut(Defined<'a>),
 ) {
     let endian = file.endian();
+    let has_marks = matches!(
+        file.architecture(),
+        Architecture::Arm | Architecture::Aarch64 | Architecture::Riscv32 | Architecture::Riscv64
+    );
     for (index, symbol) in table.symbols().iter().enumerate().take(SYMBOLS_MAX) {
         let kind = symbol.st_type();
         let index = object::SymbolIndex(index);
@@ -280,12 +297,9 @@ fn each_of_table<'a, H: FileHeader<Endian = Endianness>>(
         let names_code = matches!(kind, sh::STT_NOTYPE | sh::STT_FUNC | sh::STT_GNU_IFUNC);
         let code = if names_code { code.holding(section, start) } else { None };
         let is_data = kind == sh::STT_OBJECT;
-        let name = match &code {
-            None if !is_data => b"",
-            _ => symbol.name(endian, table.strings()).unwrap_or_default(),
-        };
+        let (strings, name) = (table.strings(), symbol.st_name(endian));
         // Arm marks where code and data begin with `$x` and `$d`, which are no names and end nothing.
-        if name.starts_with(b"$") {
+        if has_marks && kind == sh::STT_NOTYPE && strings.get(name).is_ok_and(|name| name.starts_with(b"$")) {
             continue;
         }
         let rank = match symbol.st_bind() {
@@ -293,7 +307,16 @@ fn each_of_table<'a, H: FileHeader<Endian = Endianness>>(
             sh::STB_LOCAL => Rank::Local,
             _ => Rank::Global,
         };
-        each(Defined { name, start, size: symbol.st_size(endian).into(), rank, is_dynamic, is_data, code });
+        each(Defined {
+            strings,
+            name,
+            start,
+            size: symbol.st_size(endian).into(),
+            rank,
+            is_dynamic,
+            is_data,
+            code,
+        });
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) enum Effort {
 /// Owners kept at most. Each is a range of a unit that holds an address.
 const OWNERS_MAX: usize = 1 << 22;
 
+/// As many addresses are looked at one by one: the bits of a word.
+const FEW: usize = 64;
+
 /// The owners of addresses.
 #[derive(Debug, Default)]
 pub(crate) struct Owners {
@@ -46,7 +49,7 @@ pub(crate) struct Owners {
 
 /// The owners of `addresses`, which are sorted.
 pub(crate) fn of(dwarf: &Dwarf, addresses: &[u64], effort: Effort, work: &Work<'_>) -> Owners {
-    let mut search = Search { addresses, owners: Vec::new(), silent: Vec::new() };
+    let mut search = Search { addresses, owners: Vec::new(), silent: Vec::new(), owned: 0 };
     let mut named = Vec::new();
     if effort == Effort::Usual {
         named = search.read_index(dwarf.main());
@@ -54,10 +57,10 @@ pub(crate) fn of(dwarf: &Dwarf, addresses: &[u64], effort: Effort, work: &Work<'
         named.dedup();
     }
     if !search.unowned().is_empty() {
-        search.read_roots(dwarf, work, |start| named.binary_search(&start).is_err());
+        search.read_roots(dwarf, effort, work, |start| named.binary_search(&start).is_err());
     }
     if !named.is_empty() && !search.unowned().is_empty() {
-        search.read_roots(dwarf, work, |start| named.binary_search(&start).is_ok());
+        search.read_roots(dwarf, effort, work, |start| named.binary_search(&start).is_ok());
     }
     let unowned = search.unowned();
     let Search { owners: mut claims, mut silent, .. } = search;
@@ -71,6 +74,8 @@ struct Search<'a> {
     addresses: &'a [u64],
     owners: Vec<Owner>,
     silent: Vec<usize>,
+    /// Of a few addresses, which have an owner, as bits: then the search ends with the last of them.
+    owned: u64,
 }
 
 impl Search<'_> {
@@ -86,6 +91,12 @@ impl Search<'_> {
         unowned
     }
 
+    /// Whether the addresses are few and have an owner each.
+    fn is_complete(&self) -> bool {
+        let count = self.addresses.len();
+        count <= FEW && self.owned == u64::MAX >> (FEW - count)
+    }
+
     /// The unit at `unit` has code from `start` to `end`.
     #[inline]
     fn claim(&mut self, unit: usize, start: u64, end: u64) {
@@ -97,6 +108,7 @@ impl Search<'_> {
         let to = from + self.addresses[from..].partition_point(|address| *address < end);
         if from < to {
             self.owners.push(Owner { unit, from, to });
+            (from..to.min(FEW)).for_each(|address| self.owned |= 1 << address);
         }
     }
 
@@ -136,10 +148,10 @@ impl Search<'_> {
     }
 
     /// Reads the roots of the units whose start is `wanted`.
-    fn read_roots(&mut self, dwarf: &Dwarf, work: &Work<'_>, wanted: impl Fn(usize) -> bool) {
+    fn read_roots(&mut self, dwarf: &Dwarf, effort: Effort, work: &Work<'_>, wanted: impl Fn(usize) -> bool) {
         let sections = dwarf.main();
         for header in Headers::of(sections).filter(|header| header.may_own_code() && wanted(header.start)) {
-            if work.step(1).is_none() {
+            if work.step(1).is_none() || (effort == Effort::Usual && self.is_complete()) {
                 return;
             }
             let Some(root) = header.root(sections, Contribution::default()) else { continue };
