@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trace_symbolizer::{Module, ModuleAddress, Search};
+use trace_symbolizer::{Keep, Module, ModuleAddress, Search};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(file) = tempfile::NamedTempFile::new() else { return };
@@ -14,5 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
             let answer = module.symbolize(ModuleAddress(address));
             assert_eq!(answer.missing.is_some(), answer.frames.is_empty());
         }
+        // Every address at which an answer can change.
+        let _: Result<_, _> = module.pack(Keep::default(), &mut |_, _| {});
     }
 });

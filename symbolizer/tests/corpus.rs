@@ -16,6 +16,9 @@ mod compare;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use trace_symbolizer::{Module, ModuleAddress, Search};
 
 use build::Workshop;
 use cases::{Case, Judge, cases};
@@ -69,6 +72,54 @@ fn every_program_is_answered_as_the_tool_that_is_right_about_it_answers() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     let all = std::env::var_os("TRACE_AGENT_TESTS").is_some_and(|value| value == "all");
     assert!(!all || skipped.is_empty(), "skipped: {}", skipped.join("\n"));
+}
+
+/// Copies of each program with some bytes changed, or cut off.
+const DAMAGED_COPIES: usize = 8;
+
+/// No answer takes longer, on a machine however busy; it takes some milliseconds.
+const HANG: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_damaged_program_costs_names_and_nothing_else() {
+    let workshop = Workshop::new();
+    let mut state = 7_u64;
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % limit
+    };
+    let (mut opened, mut tried) = (0, 0);
+    for case in cases() {
+        let Ok(program) = workshop.program(&case) else { continue };
+        let sound = std::fs::read(&program).unwrap();
+        let asked: Vec<ModuleAddress> = addresses(&program, 100).into_iter().map(ModuleAddress).collect();
+        // Beside the program, where its debug files are.
+        let damaged = program.with_file_name("damaged");
+        for copy in 0..DAMAGED_COPIES {
+            let mut bytes = sound.clone();
+            if copy == 0 {
+                bytes.truncate(below(sound.len()));
+            }
+            for _ in 0..1 << below(7) {
+                // The front half has the headers and the code, the back half the debug information.
+                let place = if below(8) == 0 { below(bytes.len().min(64)) } else { below(bytes.len()) };
+                bytes[place] = [0, 0xff, 0x80, below(256) as u8][below(4)];
+            }
+            std::fs::write(&damaged, &bytes).unwrap();
+            tried += 1;
+            let started = Instant::now();
+            if let Ok(module) = Module::open(&damaged, &Search::default()) {
+                let answers = module.symbolize_all(&asked);
+                for index in 0..answers.len() {
+                    assert_eq!(answers.missing(index).is_some(), answers.frames(index).next().is_none());
+                }
+                opened += 1;
+            }
+            assert!(started.elapsed() < HANG, "{}: {:?}", case.name, started.elapsed());
+        }
+        std::fs::remove_file(&damaged).unwrap();
+    }
+    assert!(opened * 2 > tried, "only {opened} of {tried} were opened, so the test tests little");
 }
 
 /// Prints the table of docs/symbolizers.md: the share of addresses at which each tool differs from the one that is right.
