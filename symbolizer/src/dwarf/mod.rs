@@ -17,13 +17,14 @@ pub(crate) mod ranges;
 pub(crate) mod line;
 pub(crate) mod walk;
 pub(crate) mod owners;
+pub(crate) mod unit_map;
 pub(crate) mod names;
 pub(crate) mod split;
 pub(crate) mod paths;
 pub(crate) mod sweep;
 pub(crate) mod boundaries;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
 use crate::elf::Elf;
@@ -33,11 +34,15 @@ use self::abbrev::{Abbreviations, Encoding, Slot};
 use self::sections::{FileId, FileKind, Key, Sections};
 use self::split::Split;
 use self::unit::{Bases, Contribution, Header, Place, Root, Unit};
+use self::unit_map::UnitMap;
 use self::work::Work;
 
 /// Tables of abbreviations remembered at most. A walk goes through a file in order, and units that share a table stand
 /// together.
 const TABLES_MAX: usize = 16;
+
+/// Questions about a few addresses before the units are kept in a map.
+const QUESTIONS_WITHOUT_MAP: u32 = 2;
 
 /// Units remembered at most that others refer to.
 const UNITS_MAX: usize = 128;
@@ -50,6 +55,9 @@ pub(crate) struct Dwarf {
     files: Cell<u16>,
     tables: RefCell<Recent<(FileId, usize, Encoding), Arc<Abbreviations>>>,
     units: RefCell<Recent<Key, Arc<Unit>>>,
+    /// How often a few addresses were asked for.
+    questions: Cell<u32>,
+    unit_map: OnceCell<Option<UnitMap>>,
 }
 
 /// The last few of something, the oldest forgotten first.
@@ -71,6 +79,8 @@ impl Dwarf {
             files: Cell::new(2),
             tables: RefCell::new(Recent::new(TABLES_MAX)),
             units: RefCell::new(Recent::new(UNITS_MAX)),
+            questions: Cell::new(0),
+            unit_map: OnceCell::new(),
         }
     }
 
@@ -80,6 +90,16 @@ impl Dwarf {
 
     pub(crate) fn shared(&self) -> Option<&Sections> {
         self.shared.as_ref()
+    }
+
+    /// The map of units, once it pays.
+    fn unit_map(&self, work: &Work<'_>) -> Option<&UnitMap> {
+        let questions = self.questions.get();
+        self.questions.set(questions.saturating_add(1));
+        if questions < QUESTIONS_WITHOUT_MAP {
+            return None;
+        }
+        self.unit_map.get_or_init(|| UnitMap::of(self, work)).as_ref()
     }
 
     /// The split files that were looked for in vain since this was last asked.

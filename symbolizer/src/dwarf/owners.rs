@@ -3,12 +3,13 @@
 //! `.debug_aranges` says so for the units that it names, and is believed where it says yes: it may be absent (clang
 //! leaves it out), name some units only (rustc), or not all the code of a unit. So the roots of the units that it does
 //! not name are read as well while an address has no owner, then those of the others. A unit whose root tells no
-//! ranges may own whatever nobody else does. No index is made: each range is looked up among the sorted addresses.
+//! ranges may own whatever nobody else does. No index is made: each range is looked up among the sorted addresses. Only
+//! for few addresses that are asked for again and again there is a [map](super::unit_map).
 
 use super::Dwarf;
 use super::ranges;
 use super::sections::{Id, Sections};
-use super::unit::{Contribution, Header, Headers, Place, Root};
+use super::unit::{Contribution, Headers, Place};
 use super::work::Work;
 
 /// A unit that may describe addresses. An address may have several.
@@ -49,18 +50,24 @@ pub(crate) struct Owners {
 
 /// The owners of `addresses`, which are sorted.
 pub(crate) fn of(dwarf: &Dwarf, addresses: &[u64], effort: Effort, work: &Work<'_>) -> Owners {
-    let mut search = Search { addresses, owners: Vec::new(), silent: Vec::new(), owned: 0 };
+    if addresses.len() <= FEW
+        && let Some(map) = dwarf.unit_map(work)
+    {
+        return map.owners(addresses);
+    }
+    let is_thorough = effort == Effort::AllRoots;
+    let mut search = Search { addresses, is_thorough, owners: Vec::new(), silent: Vec::new(), owned: 0 };
     let mut named = Vec::new();
-    if effort == Effort::Usual {
+    if !is_thorough {
         named = search.read_index(dwarf.main());
         named.sort_unstable();
         named.dedup();
     }
     if !search.unowned().is_empty() {
-        search.read_roots(dwarf, effort, work, |start| named.binary_search(&start).is_err());
+        read_roots(dwarf, work, &mut search, |start| named.binary_search(&start).is_err());
     }
     if !named.is_empty() && !search.unowned().is_empty() {
-        search.read_roots(dwarf, effort, work, |start| named.binary_search(&start).is_ok());
+        read_roots(dwarf, work, &mut search, |start| named.binary_search(&start).is_ok());
     }
     let unowned = search.unowned();
     let Search { owners: mut claims, mut silent, .. } = search;
@@ -70,8 +77,49 @@ pub(crate) fn of(dwarf: &Dwarf, addresses: &[u64], effort: Effort, work: &Work<'
     Owners { claims, silent, unowned }
 }
 
+/// What becomes of the ranges that the roots of units tell.
+pub(crate) trait RangeSink {
+    /// The unit at `unit` has code from `start` to `end`.
+    fn range(&mut self, unit: usize, start: u64, end: u64);
+
+    /// The unit at `unit` does not tell where its code is.
+    fn silent(&mut self, unit: usize);
+
+    /// Whether nothing more need be read.
+    fn is_complete(&self) -> bool;
+}
+
+/// Reads the roots of the units whose start is `wanted`.
+pub(crate) fn read_roots(
+    dwarf: &Dwarf,
+    work: &Work<'_>,
+    sink: &mut impl RangeSink,
+    wanted: impl Fn(usize) -> bool,
+) {
+    let sections = dwarf.main();
+    for header in Headers::of(sections).filter(|header| header.may_own_code() && wanted(header.start)) {
+        if work.step(1).is_none() || sink.is_complete() {
+            return;
+        }
+        let Some(root) = header.root(sections, Contribution::default()) else { continue };
+        if root.tag == gimli::DW_TAG_partial_unit {
+            continue;
+        }
+        if root.has_ranges() {
+            let place: Place<'_> = dwarf.root_place(header, root);
+            ranges::of_entry(&place, root.attributes(), work, &mut |start, end| {
+                sink.range(header.start, start, end);
+            });
+        } else if root.line_program().is_some() || root.is_skeleton() {
+            sink.silent(header.start);
+        }
+    }
+}
+
 struct Search<'a> {
     addresses: &'a [u64],
+    /// All roots are read, whatever they say.
+    is_thorough: bool,
     owners: Vec<Owner>,
     silent: Vec<usize>,
     /// Of a few addresses, which have an owner, as bits: then the search ends with the last of them.
@@ -89,12 +137,6 @@ impl Search<'_> {
         }
         unowned.extend(reached..self.addresses.len());
         unowned
-    }
-
-    /// Whether the addresses are few and have an owner each.
-    fn is_complete(&self) -> bool {
-        let count = self.addresses.len();
-        count <= FEW && self.owned == u64::MAX >> (FEW - count)
     }
 
     /// The unit at `unit` has code from `start` to `end`.
@@ -146,30 +188,20 @@ impl Search<'_> {
         }
         named
     }
+}
 
-    /// Reads the roots of the units whose start is `wanted`.
-    fn read_roots(&mut self, dwarf: &Dwarf, effort: Effort, work: &Work<'_>, wanted: impl Fn(usize) -> bool) {
-        let sections = dwarf.main();
-        for header in Headers::of(sections).filter(|header| header.may_own_code() && wanted(header.start)) {
-            if work.step(1).is_none() || (effort == Effort::Usual && self.is_complete()) {
-                return;
-            }
-            let Some(root) = header.root(sections, Contribution::default()) else { continue };
-            if root.tag == gimli::DW_TAG_partial_unit {
-                continue;
-            }
-            if root.has_ranges() {
-                self.read_root(dwarf, header, root, work);
-            } else if root.line_program().is_some() || root.is_skeleton() {
-                self.silent.push(header.start);
-            }
-        }
+impl RangeSink for Search<'_> {
+    fn range(&mut self, unit: usize, start: u64, end: u64) {
+        self.claim(unit, start, end);
     }
 
-    fn read_root(&mut self, dwarf: &Dwarf, header: Header, root: Root, work: &Work<'_>) {
-        let place: Place<'_> = dwarf.root_place(header, root);
-        ranges::of_entry(&place, root.attributes(), work, &mut |start, end| {
-            self.claim(header.start, start, end);
-        });
+    fn silent(&mut self, unit: usize) {
+        self.silent.push(unit);
+    }
+
+    /// Whether the addresses are few and have an owner each.
+    fn is_complete(&self) -> bool {
+        let count = self.addresses.len();
+        !self.is_thorough && (1..=FEW).contains(&count) && self.owned == u64::MAX >> (FEW - count)
     }
 }
