@@ -1,14 +1,16 @@
 //! What naming addresses costs.
 //!
 //! - `symbolizer/cold`: opening a program and naming one address in it, as `trace-agent symbolize` does.
-//! - `symbolizer/warm`: naming a thousand addresses, spread over a program that is open already and has named each of
-//!   them before.
+//! - `symbolizer/stack`: opening a program and naming a thousand addresses, spread over it.
+//! - `symbolizer/warm`: naming the same thousand in a program that is open already and has named each of them before.
+//! - `symbolizer/packed`: opening the packed symbols of the program and naming one address.
 //!
 //! The program is this bench itself. The addresses lie in the middle of functions of its symbol table that have DWARF as
-//! `addr2line` sees it. The peer is `addr2line::Loader`, of the crate that this one is built upon.
+//! `addr2line` sees it. The peer is `addr2line::Loader`, which keeps what it parsed of each unit; ours keeps nothing of
+//! units and asks all addresses of a question together, as records of failures do.
 //!
-//! Bias: both demangle and hand out owned names. The symbolizer also parses every symbol table when it is first asked
-//! and checks DWARF against it, and bounds what a name may cost. The files are in the page cache for both.
+//! Bias: both demangle and hand out owned names. The files are in the page cache for both. Whole processes, and peers that
+//! are programs, are compared by `benches/symbolizers.py`.
 #![expect(clippy::unwrap_used, reason = "a step of a bench that fails ends the bench")]
 
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ use criterion::Criterion;
 use object::elf::FileHeader64;
 use object::read::elf::ElfFile;
 use object::{Endianness, Object as _, ObjectSymbol as _, SymbolKind};
-use trace_symbolizer::{Module, ModuleAddress, Search};
+use trace_symbolizer::{Answer, Keep, Module, ModuleAddress, Search};
 
 use beside::Comparison;
 
@@ -27,7 +29,7 @@ mod beside;
 const ADDRESSES: usize = 1_000;
 
 fn main() {
-    beside::run(&[cold, warm]);
+    beside::run(&[cold, stack, warm, packed]);
 }
 
 fn cold(criterion: &mut Criterion) {
@@ -43,6 +45,54 @@ fn cold(criterion: &mut Criterion) {
     comparison.finish();
 }
 
+fn stack(criterion: &mut Criterion) {
+    let (program, addresses) = program();
+    let mut comparison = Comparison::new(criterion, "symbolizer/stack");
+    comparison.time(
+        "trace-symbolizer",
+        || (),
+        |()| all_names(&Module::open(&program, &Search::default()).unwrap(), &addresses),
+    );
+    comparison.time(
+        "addr2line::Loader",
+        || (),
+        |()| {
+            let loader = Loader::new(&program).unwrap();
+            addresses.iter().map(|&address| names(&loader, address)).collect::<Vec<_>>()
+        },
+    );
+    comparison.finish();
+}
+
+fn packed(criterion: &mut Criterion) {
+    let (program, addresses) = program();
+    let address = ModuleAddress(addresses[ADDRESSES / 2]);
+    let module = Module::open(&program, &Search::default()).unwrap();
+    let (bytes, _) = module.pack(Keep::default(), &mut |_, _| {}).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("packed");
+    std::fs::write(&file, bytes).unwrap();
+    let mut comparison = Comparison::new(criterion, "symbolizer/packed");
+    comparison.time(
+        "packed symbols",
+        || (),
+        |()| Module::open(&file, &Search::default()).unwrap().symbolize(address),
+    );
+    comparison.time(
+        "the program",
+        || (),
+        |()| Module::open(&program, &Search::default()).unwrap().symbolize(address),
+    );
+    comparison.finish();
+}
+
+/// What we say of all addresses, as owned names.
+fn all_names(module: &Module, addresses: &[u64]) -> Vec<Answer> {
+    let addresses: Vec<ModuleAddress> = addresses.iter().map(|address| ModuleAddress(*address)).collect();
+    let answers = module.symbolize_all(&addresses);
+    (0..addresses.len()).map(|index| answers.answer(index)).collect()
+}
+
 fn warm(criterion: &mut Criterion) {
     let (program, addresses) = program();
     let module = Module::open(&program, &Search::default()).unwrap();
@@ -54,11 +104,7 @@ fn warm(criterion: &mut Criterion) {
     println!("both give the same number of frames for {agreed} of {} addresses", addresses.len());
 
     let mut comparison = Comparison::new(criterion, "symbolizer/warm");
-    comparison.time(
-        "trace-symbolizer",
-        || (),
-        |()| addresses.iter().map(|&address| module.symbolize(ModuleAddress(address))).collect::<Vec<_>>(),
-    );
+    comparison.time("trace-symbolizer", || (), |()| all_names(&module, &addresses));
     comparison.time(
         "addr2line::Loader",
         || (),
