@@ -5,7 +5,7 @@
 
 Fresh processes answer 1, 10, 1,000 and 100,000 addresses of PROGRAM on standard input, function names and inlined calls included, round robin
 (A B C, A B C, ...), with the files in the page cache. Printed are the median CPU time (user and system), the peak resident memory, and both as
-ratios to the best peer. With valgrind installed, ICOUNT=1 counts instructions of one run each instead. Peers: addr2line (GNU), llvm-addr2line
+ratios to the best peer; memory below some 15 MiB is that of this script, from which each process begins. With valgrind installed, ICOUNT=1 counts instructions of one run each instead. Peers: addr2line (GNU), llvm-addr2line
 (or llvm-addr2line-19), eu-addr2line, and whatever PEERS names: `PEERS='gimli=addr2line-gimli -a -f -i -C -e {};;...'`."""
 import os, random, re, resource, shlex, shutil, statistics, subprocess, sys, tempfile
 
