@@ -22,6 +22,7 @@ use crate::mmap::{Bytes, FileIdentity};
 use crate::packed::PackedModule;
 use crate::plt::{self, Stub};
 use crate::symbols::{self, Symbol};
+use object::{Object, ObjectSection};
 
 /// An ELF file and what belongs to it.
 pub(crate) struct ElfModule {
@@ -107,7 +108,7 @@ impl ElfModule {
         };
         let mini_debug = elf::mini_debug(&binary, &view);
         let main = debug.as_ref().unwrap_or(&binary);
-        let max = elf::DECOMPRESSED_BYTES_MAX;
+        let max = unpacked_bytes_max(search);
         let dwarf = main.view().ok().filter(elf::has_dwarf).map(|view| {
             let (shared, not_used) = find_shared_file(main, &view, search);
             refused.extend(not_used);
@@ -152,6 +153,12 @@ impl ElfModule {
         boundaries.sort_unstable();
         boundaries.dedup();
         boundaries
+    }
+
+    /// Where the section of this name starts.
+    pub(crate) fn section_start(&self, name: &str) -> Option<ModuleAddress> {
+        let view = self.binary.view().ok()?;
+        Some(ModuleAddress(view.section_by_name(name)?.address()))
     }
 
     /// The start of the symbol with exactly this name, as the symbol tables have it. Texts name calls so where the address that they
@@ -422,11 +429,15 @@ fn open_shared_file(main: &Elf, candidate: &Candidate) -> Result<Elf, Refusal> {
     Ok(shared)
 }
 
+fn unpacked_bytes_max(search: &Search) -> u64 {
+    search.unpacked_bytes_max.unwrap_or(elf::DECOMPRESSED_BYTES_MAX).min(elf::DECOMPRESSED_BYTES_MAX)
+}
+
 /// Where the split files of the module may be.
 fn split(binary: &Elf, main: &Elf, build_id: Option<&BuildId>, search: &Search) -> Split {
     let packages = locate::package_candidates(binary.path(), main.path(), build_id, search);
     let folders = [real_directory(binary.path())].into_iter().chain(search.debug_dirs.iter().cloned());
-    Split::new(packages, folders.collect(), search.path_maps.clone(), elf::DECOMPRESSED_BYTES_MAX)
+    Split::new(packages, folders.collect(), search.path_maps.clone(), unpacked_bytes_max(search))
 }
 
 /// The directory of the file that `path` leads to, past symbolic links: a debug link is relative to that.

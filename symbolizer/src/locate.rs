@@ -24,6 +24,9 @@ pub struct Search {
     /// Files that may be the debug file, or the packed symbol file, wherever they come from. They must prove it like any
     /// other, and are asked first.
     pub files: Vec<PathBuf>,
+    /// Bytes of compressed sections of one file that may be unpacked together, instead of a gigabyte: a sandbox of 128 MB has
+    /// none to spare. What does not fit is left out, and names come from the symbols.
+    pub unpacked_bytes_max: Option<u64>,
     /// Beginnings of paths as the compiler recorded them, and what to put in their place when a split file is looked
     /// for; the first that fits is taken.
     pub path_maps: Vec<(PathBuf, PathBuf)>,

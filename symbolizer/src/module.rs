@@ -96,6 +96,11 @@ impl Module {
         self.elf()?.address_of(symbol)
     }
 
+    /// Where the section of this name starts, for addresses that are counted from there.
+    pub fn section_start(&self, name: &str) -> Option<ModuleAddress> {
+        self.elf()?.section_start(name)
+    }
+
     /// The symbol of data at `address`: its name, start and size.
     pub fn data_at(&self, address: ModuleAddress) -> Option<(String, ModuleAddress, u64)> {
         self.elf()?.data_at(address)

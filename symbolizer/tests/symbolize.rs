@@ -485,3 +485,23 @@ fn a_build_id_reads_back_what_it_prints() {
     let module = open(&workshop.cc("inline", "inline.c", &["-Wl,--build-id=0x0123456789ABCDEF"]));
     assert_eq!(module.build_id(), Some(&"0123456789abcdef".parse::<BuildId>().unwrap()));
 }
+
+#[test]
+fn what_there_is_no_time_or_memory_for_is_named_by_symbols() {
+    let workshop = Workshop::new();
+    let program = workshop.cc("inline", "inline.c", &["-g", "-O2", "-gz=zlib"]);
+    let start = ModuleAddress(functions(&program)["entry"].0);
+    let module = open(&program);
+    let over = || false;
+    let options = Options { go_on: Some(&over), ..Options::default() };
+    let answers = module.symbolize_within(&[start], options);
+    let frame = answers.frames(0).next().unwrap();
+    assert_eq!((frame.function(), frame.origin(), frame.line()), (Some("entry"), Origin::SymbolTable, None));
+    // With time it has a line.
+    assert_eq!(frames(&module, start.0)[0].origin, Origin::Dwarf);
+
+    let search = Search { unpacked_bytes_max: Some(1), ..nowhere() };
+    let module = Module::open(&program, &search).unwrap();
+    assert_eq!(frames(&module, start.0)[0].origin, Origin::SymbolTable);
+    assert!(module.dwarf_error().is_some());
+}

@@ -91,6 +91,10 @@ impl Dwarf {
             Some(program) => program.rows(lines, addresses, question.code, work),
             None => vec![None; addresses.len()],
         };
+        // What was broken off may lack the innermost frames, and a line without them is another function's.
+        if work.is_stopped() {
+            return;
+        }
         let mut unit = Sweep {
             dwarf: self,
             entries,

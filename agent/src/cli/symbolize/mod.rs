@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -75,6 +75,12 @@ pub struct Args {
     /// Look for the debug file by build-id below this folder, before the system's; may be repeated
     #[arg(long, env = "TRACE_AGENT_DEBUG_DIR", value_name = "DIR", value_delimiter = ':')]
     debug_dir: Vec<PathBuf>,
+    /// Spend at most this many milliseconds on each batch of addresses; what is not found by then is named by symbols
+    #[arg(long, value_name = "MS")]
+    time_ms: Option<u64>,
+    /// Unpack at most this many MiB of compressed debug information of each file; what does not fit is left out
+    #[arg(long, value_name = "MIB")]
+    unpack_mib: Option<u64>,
     /// Read records instead of addresses, from the files that are named or from standard input: one on a line, plain, gzip or
     /// zstd, also as CloudWatch exports them; print them with their frames named
     #[arg(long, conflicts_with_all = ["obj", "output_style", "explain"])]
@@ -128,6 +134,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
     let mut search = Search::system();
     search.debug_dirs.splice(0..0, args.debug_dir.iter().cloned());
     search.path_maps.clone_from(&args.map);
+    search.unpacked_bytes_max = args.unpack_mib.map(|mib| mib.saturating_mul(1 << 20));
     if args.filter {
         return filter(args, search);
     }
@@ -138,7 +145,8 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
             search,
             style.as_ref().map(|style| style.dialect.spelling()),
             args.sources.open()?,
-        ),
+        )
+        .within(args.time_ms.map(Duration::from_millis)),
         object: args.obj.clone(),
         dialect,
         adjust: 0,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::symbols::fetch::{Fetch, Tried};
 use crate::symbols::layout::Kind;
@@ -19,12 +20,19 @@ pub(super) struct Objects {
     tool: Option<Dialect>,
     /// Who is asked for debug files that are not on this machine; nobody, unless the user named somebody.
     fetch: Option<Fetch>,
+    /// How long a batch of addresses may take; the rest is named by symbols.
+    time_max: Option<Duration>,
     open: HashMap<PathBuf, Result<Module, Error>>,
 }
 
 impl Objects {
     pub(super) fn new(search: Search, tool: Option<Dialect>, fetch: Option<Fetch>) -> Objects {
-        Objects { search, tool, fetch, open: HashMap::new() }
+        Objects { search, tool, fetch, time_max: None, open: HashMap::new() }
+    }
+
+    /// Limits how long a batch of addresses may take.
+    pub(super) fn within(self, time_max: Option<Duration>) -> Objects {
+        Objects { time_max, ..self }
     }
 
     /// Where debug files were asked for since this was last called, and what came of it.
@@ -63,10 +71,13 @@ impl Objects {
 
     /// What the program at `path` says of `addresses`, all together.
     pub(super) fn answers(&mut self, path: &Path, addresses: &[u64]) -> Result<Answers, &Error> {
+        let started = Instant::now();
+        let time_max = self.time_max;
+        let is_time_left = || time_max.is_none_or(|max| started.elapsed() < max);
         let options = Options {
+            go_on: time_max.map(|_| &is_time_left as &dyn Fn() -> bool),
             linkage_names: self.tool.is_some(),
             spelling: self.tool.map_or(Spelling::Plain, Spelling::Of),
-            ..Options::default()
         };
         let addresses: Vec<ModuleAddress> = addresses.iter().map(|address| ModuleAddress(*address)).collect();
         self.module(path).map(|module| module.symbolize_within(&addresses, options))
