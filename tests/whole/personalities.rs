@@ -102,6 +102,8 @@ fn as_addr2line() -> Outcome {
         "-e absent",
         "-e price.c",
         "--functions --inlines --addresses --exe price 0x0 main",
+        "-f -e price -j .text 0x10 0x100",
+        "-e price -j .absent 0x10",
     ];
     compare(folder.path(), "addr2line", &command_lines, &input)
 }

@@ -53,7 +53,7 @@ struct Group {
 
 /// Where the answer to a question stands.
 enum Answered {
-    /// Group and index.
+    /// Group, index, and the address as it is shown.
     At(usize, usize, u64),
     /// Nothing can be looked up.
     Nowhere,
@@ -128,11 +128,12 @@ impl Session {
 
     fn place(&mut self, question: &Question, groups: &mut Vec<Group>) -> Answered {
         let Some(object) = &question.object else { return Answered::Nowhere };
-        let address = match &question.place {
+        // As it is looked up, and as it is shown.
+        let (address, shown) = match &question.place {
             Place::Nowhere => return Answered::Nowhere,
-            Place::Address(address) => address.wrapping_sub(self.adjust),
+            Place::Address(address) => (address.wrapping_sub(self.adjust), *address),
             Place::Symbol(name, offset) => match self.start_of(object, name) {
-                Some(start) => start.wrapping_add(*offset),
+                Some(start) => (start.wrapping_add(*offset), start.wrapping_add(*offset)),
                 None => return Answered::Nowhere,
             },
         };
@@ -141,7 +142,7 @@ impl Session {
             groups.len() - 1
         });
         groups[group].addresses.push(address);
-        Answered::At(group, groups[group].addresses.len() - 1, address)
+        Answered::At(group, groups[group].addresses.len() - 1, shown)
     }
 
     fn start_of(&mut self, object: &Path, symbol: &str) -> Option<u64> {

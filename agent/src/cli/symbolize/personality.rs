@@ -120,6 +120,8 @@ struct Flags {
     object: Option<PathBuf>,
     debug_dirs: Vec<PathBuf>,
     adjust: u64,
+    /// The section that addresses are counted from.
+    section: Option<String>,
     addresses: Vec<String>,
 }
 
@@ -136,6 +138,7 @@ impl Flags {
             object: None,
             debug_dirs: Vec::new(),
             adjust: 0,
+            section: None,
             addresses: Vec::new(),
         };
         let mut arguments = arguments.iter().map(String::as_str);
@@ -213,7 +216,8 @@ impl Flags {
                 self.style.context =
                     u32::try_from(number(needed()?)?).unwrap_or(u32::MAX).min(CONTEXT_LINES_MAX);
             }
-            "default-arch" | "cache-size" | "dsym-hint" | "target" | "section" | "dwp" => {
+            "section" => self.section = Some(needed()?.to_owned()),
+            "default-arch" | "cache-size" | "dsym-hint" | "target" | "dwp" => {
                 needed()?;
             }
             _ => return Err(format!("unknown argument '--{name}'")),
@@ -238,7 +242,11 @@ impl Flags {
                     self.object = Some(needed()?.into());
                     return Ok(());
                 }
-                'b' | 'j' if self.style.dialect == Dialect::Gnu => {
+                'j' if matches!(self.style.dialect, Dialect::Gnu | Dialect::Elfutils) => {
+                    self.section = Some(needed()?.to_owned());
+                    return Ok(());
+                }
+                'b' if self.style.dialect == Dialect::Gnu => {
                     needed()?;
                     return Ok(());
                 }
@@ -306,6 +314,14 @@ fn execute(flags: Flags, name: &'static str) -> io::Result<ExitCode> {
             println!("{}", json::llvm_error(&question, reason(error)));
         }
         return Ok(ExitCode::FAILURE);
+    }
+    if let (Some(section), Some(object)) = (&flags.section, session.object.clone()) {
+        let module = session.objects.module(&object).ok();
+        let Some(start) = module.and_then(|module| module.section_start(section)) else {
+            eprintln!("{name}: {}: cannot find section {section}", object.display());
+            return Ok(ExitCode::FAILURE);
+        };
+        session.adjust = session.adjust.wrapping_sub(start.0);
     }
     let as_array = flags.style.form == Form::LlvmJson && !flags.addresses.is_empty();
     let mut tool = Tool {
