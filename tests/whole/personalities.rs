@@ -18,6 +18,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a driver that waits for each answer gets it at once", each_answer_at_once),
         test("symbolize names the frames of recorded failures", records_are_named),
         test("symbolize names the frames of backtraces in text", backtraces_are_named),
+        test("symbolizer markup is rewritten as llvm-symbolizer does", markup_is_rewritten),
         test("packed symbols answer as the program does", packed_symbols_answer),
         test("symbolize explains which file answered", an_answer_is_explained),
     ]
@@ -128,6 +129,37 @@ fn as_llvm_symbolizer() -> Outcome {
     compare(folder.path(), "llvm-symbolizer", &["", "--inlines"], &named)?;
     let command_lines = ["-e price", "-f -e price", "-a -f -i -C -p -e price", "-i -e price"];
     compare(folder.path(), "llvm-addr2line", &command_lines, &input)
+}
+
+/// Markup as the manual of the format has it, and output as llvm-symbolizer 19 printed it.
+fn markup_is_rewritten() -> Outcome {
+    let folder = program()?;
+    let id = sh(folder.path(), "readelf -n price | sed -n 's/.*Build ID: //p'")?;
+    let id = id.trim();
+    let (first, rest) = id.split_at(2);
+    sh(
+        folder.path(),
+        &format!("mkdir -p debug/.build-id/{first}; cp price debug/.build-id/{first}/{rest}.debug"),
+    )?;
+    let division =
+        sh(folder.path(), "objdump -d price | sed -n '/<price>:/,/ret/p' | grep idiv | cut -d: -f1")?;
+    let division = u64::from_str_radix(division.trim(), 16).map_err(|_| Stop::Fail(division))?;
+    let at = 0x10000 + division;
+    std::fs::write(
+        folder.path().join("text"),
+        format!(
+            "{{{{{{module:0:app:elf:{id}}}}}}}\n{{{{{{mmap:0x10000:0x10000:load:0:rx:0x0}}}}}}\nat {{{{{{pc:{at:#x}}}}}}} {{{{{{symbol:_ZN3fooEv}}}}}} {{{{{{other:1}}}}}}\n{{{{{{bt:0:{at:#x}:pc}}}}}}\n{{{{{{pc:0x1}}}}}}\n"
+        ),
+    )?;
+    let text =
+        sh(folder.path(), "as/llvm-symbolizer --filter-markup --debug-file-directory=$PWD/debug < text")?;
+    let file = folder.path().join("price.c");
+    let file = file.display();
+    let expected = format!(
+        "[[[ELF module #0x0 \"app\"; BuildID={id} [0x10000-0x1ffff](rx)]]]\nat price[{file}:4] foo() {{{{{{other:1}}}}}}\n    \
+         #0.1  {at:#018x} divide {file}:4:16 (app+{division:#x})\n    #0    {at:#018x} price {file}:7:12 (app+{division:#x})\n[[[pc:0x1]]]\n"
+    );
+    equal(text, expected, "the text")
 }
 
 fn as_eu_addr2line() -> Outcome {

@@ -5,10 +5,14 @@ use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::cases::Case;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/src");
+
+/// One test at a time builds.
+static BUILDING: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Workshop {
     corpus: PathBuf,
@@ -40,6 +44,8 @@ impl Workshop {
         if let Some(missing) = case.needs.iter().find(|tool| !is_there(tool)) {
             return Err(format!("no {missing}"));
         }
+        // A test that failed while it built left nothing that counts as built.
+        let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.corpus.join(case.name);
         let done = folder.join(".made");
         if fs::read_to_string(&done).is_ok_and(|made| made == case.make) {

@@ -6,7 +6,8 @@
 //!   line for each inlined function;
 //! - a line of glibc's `backtrace_symbols`: `/srv/app(+0x1360)[0x55d0c8a1]` or `/srv/app(main+0x15)[0x…]`;
 //! - the kernel's word of a fault: `app[2301]: segfault at 0 ip 000055d0c8a1 sp … in app[1360,55d0c000+1000]`, where the
-//!   first number in the brackets is the offset (kernels before 6.5 have none, and such lines pass).
+//!   first number in the brackets is the offset (kernels before 6.5 have none, and such lines pass);
+//! - symbolizer markup, see [`markup`](super::markup).
 //!
 //! Everything else passes byte for byte.
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use trace_symbolizer::{FrameRef, ModuleAddress};
 
+use super::markup::Markup;
 use super::objects::Objects;
 
 /// The longest line that is looked at, in bytes; a longer one passes in pieces.
@@ -40,10 +42,18 @@ enum Form {
 }
 
 /// Rewrites `input` onto `out`, a line at a time.
-pub(super) fn execute(input: &mut dyn BufRead, objects: &mut Objects, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn execute(
+    input: &mut dyn BufRead,
+    markup: &mut Markup,
+    objects: &mut Objects,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut line = Vec::new();
     while input.take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? > 0 {
-        let rewritten = std::str::from_utf8(&line).ok().and_then(|text| rewrite(text, objects));
+        let rewritten = std::str::from_utf8(&line).ok().and_then(|text| match markup.is_concerned(text) {
+            true => Some(markup.line(text, objects)),
+            false => rewrite(text, objects),
+        });
         match rewritten {
             Some(text) => out.write_all(text.as_bytes())?,
             None => out.write_all(&line)?,
@@ -52,7 +62,7 @@ pub(super) fn execute(input: &mut dyn BufRead, objects: &mut Objects, out: &mut 
         out.flush()?;
         line.clear();
     }
-    Ok(())
+    out.write_all(markup.finish().as_bytes())
 }
 
 /// The line with names; `None` if it passes as it is.

@@ -8,6 +8,7 @@ mod lines;
 mod ask;
 mod personality;
 mod records;
+mod markup;
 mod filter;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use trace_symbolizer::{Error, FrameRef, ModuleAddress, Origin, Search, SourceRoo
 
 use self::ask::{Print, Session};
 use self::json::{Answer, Frame};
+use self::markup::Markup;
 use self::objects::Objects;
 use self::question::{Place, Question};
 use self::style::{Dialect, Form, Functions, Style};
@@ -86,7 +88,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["obj", "output_style", "explain"])]
     records: bool,
     /// Copy standard input, or the files that are named, with the frames of backtraces named: those of sanitizers, of glibc's
-    /// backtrace_symbols, of the kernel's log
+    /// backtrace_symbols, of the kernel's log, and symbolizer markup
     #[arg(long, conflicts_with_all = ["obj", "output_style", "explain", "records"])]
     filter: bool,
     #[command(flatten)]
@@ -185,14 +187,15 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
 
 /// Copies text with its backtraces named.
 fn filter(args: &Args, search: Search) -> anyhow::Result<()> {
+    let mut markup = Markup::new(search.debug_dirs.clone());
     let mut objects = Objects::new(search, None, args.sources.open()?);
     let mut out = io::stdout().lock();
     if args.address.is_empty() {
-        filter::execute(&mut io::stdin().lock(), &mut objects, &mut out)?;
+        filter::execute(&mut io::stdin().lock(), &mut markup, &mut objects, &mut out)?;
     }
     for path in &args.address {
         let file = std::fs::File::open(path).with_context(|| format!("cannot read {path}"))?;
-        filter::execute(&mut io::BufReader::new(file), &mut objects, &mut out)?;
+        filter::execute(&mut io::BufReader::new(file), &mut markup, &mut objects, &mut out)?;
     }
     Ok(())
 }

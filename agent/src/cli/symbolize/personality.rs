@@ -10,6 +10,8 @@ use trace_symbolizer::{Error, ErrorKind, FrameRef, ModuleAddress, Search};
 
 use super::ask::{Print, Session};
 use super::json;
+use super::lines::Lines;
+use super::markup::Markup;
 use super::objects::Objects;
 use super::question::{Place, Question};
 use super::style::{Dialect, Form, Functions, Style};
@@ -122,6 +124,8 @@ struct Flags {
     adjust: u64,
     /// The section that addresses are counted from.
     section: Option<String>,
+    /// Standard input is text with symbolizer markup.
+    filters_markup: bool,
     addresses: Vec<String>,
 }
 
@@ -139,6 +143,7 @@ impl Flags {
             debug_dirs: Vec::new(),
             adjust: 0,
             section: None,
+            filters_markup: false,
             addresses: Vec::new(),
         };
         let mut arguments = arguments.iter().map(String::as_str);
@@ -216,6 +221,7 @@ impl Flags {
                 self.style.context =
                     u32::try_from(number(needed()?)?).unwrap_or(u32::MAX).min(CONTEXT_LINES_MAX);
             }
+            "filter-markup" if self.style.dialect == Dialect::Llvm => self.filters_markup = true,
             "section" => self.section = Some(needed()?.to_owned()),
             "default-arch" | "cache-size" | "dsym-hint" | "target" | "dwp" => {
                 needed()?;
@@ -292,6 +298,7 @@ fn execute(flags: Flags, name: &'static str) -> io::Result<ExitCode> {
     let dialect = flags.style.dialect;
     let mut search = Search::system();
     search.debug_dirs.splice(0..0, flags.debug_dirs);
+    let debug_dirs = search.debug_dirs.clone();
     let object = match (flags.object, dialect) {
         (None, Dialect::Gnu | Dialect::Elfutils) => Some(PathBuf::from("a.out")),
         (object, _) => object,
@@ -303,6 +310,10 @@ fn execute(flags: Flags, name: &'static str) -> io::Result<ExitCode> {
         adjust: flags.adjust,
     };
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    if flags.filters_markup {
+        filter_markup(&mut session.objects, &mut Markup::new(debug_dirs), &mut out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     // All of them look at the program before they read a line.
     if let Some(object) = session.object.clone()
         && let Err(error) = session.objects.module(&object)
@@ -338,6 +349,22 @@ fn execute(flags: Flags, name: &'static str) -> io::Result<ExitCode> {
     out.flush()?;
     // On standard input elfutils forgets about it.
     Ok(if tool.is_refused && !flags.addresses.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Copies standard input with its markup rewritten.
+fn filter_markup(objects: &mut Objects, markup: &mut Markup, out: &mut dyn Write) -> io::Result<()> {
+    let mut lines = Lines::new();
+    loop {
+        let batch = lines.next_batch()?;
+        if batch.is_empty() {
+            out.write_all(markup.finish().as_bytes())?;
+            return out.flush();
+        }
+        for line in batch {
+            out.write_all(markup.line(&format!("{line}\n"), objects).as_bytes())?;
+        }
+        out.flush()?;
+    }
 }
 
 /// Prints as a tool does.
