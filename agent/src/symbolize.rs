@@ -8,10 +8,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::symbols::fetch::Fetch;
+use crate::symbols::layout::Kind;
 use trace_record::failure::{Frame, Record, StackEntry};
 use trace_record::source::SourceText;
 use trace_record::source_map::{SourceMap, SourceMaps};
-use trace_symbolizer::{Answers, FrameRef, Module, ModuleAddress, Search, SourceRoots};
+use trace_symbolizer::{Answers, BuildId, FrameRef, Module, ModuleAddress, Search, SourceRoots};
 
 /// The most modules that are kept open; when they are reached, all are closed and opened again at need. A process has
 /// a handful that frames touch.
@@ -20,6 +22,8 @@ const MODULES_MAX: usize = 64;
 /// Names frames and reads sources. Keeps what it opened.
 pub struct Symbolizer {
     search: Search,
+    /// Who is asked for what is not on this machine; nobody, unless the user named somebody.
+    fetch: Option<Arc<Fetch>>,
     modules: HashMap<ModuleKey, Result<Module, String>>,
     sources: Sources,
 }
@@ -48,7 +52,13 @@ impl Symbolizer {
         let mut search = Search::system();
         search.debug_dirs.splice(0..0, debug_dirs.iter().cloned());
         let sources = Sources { roots: SourceRoots::new(source_roots.to_vec()), maps: SourceMaps::default() };
-        Self { search, modules: HashMap::new(), sources }
+        Self { search, fetch: None, modules: HashMap::new(), sources }
+    }
+
+    /// Asks `fetch` for the files of modules that are not on this machine.
+    #[must_use]
+    pub fn with_sources(self, fetch: Option<Arc<Fetch>>) -> Self {
+        Self { fetch, ..self }
     }
 
     /// The sources, for whoever completes the record.
@@ -180,10 +190,10 @@ impl Symbolizer {
         if self.modules.len() >= MODULES_MAX {
             self.modules.clear();
         }
-        let search = &self.search;
+        let (search, fetch) = (&self.search, self.fetch.as_deref());
         self.modules
             .entry((path.to_owned(), build_id.map(str::to_owned)))
-            .or_insert_with(|| open(Path::new(path), build_id, search))
+            .or_insert_with(|| open(Path::new(path), build_id, search, fetch))
             .as_ref()
     }
 }
@@ -249,9 +259,14 @@ fn demangle(entries: &mut [StackEntry]) {
     }
 }
 
-/// Opens the very file that the process had mapped: at its path, or by its build-id in a debug folder. A file with another
+/// Opens the very file that the process had mapped: at its path, or what is kept of it by its build-id. A file with another
 /// build-id has other names at the same addresses and is never used.
-fn open(path: &Path, build_id: Option<&str>, search: &Search) -> Result<Module, String> {
+fn open(
+    path: &Path,
+    build_id: Option<&str>,
+    search: &Search,
+    fetch: Option<&Fetch>,
+) -> Result<Module, String> {
     let at_path = Module::open(path, search).map_err(|error| error.to_string()).and_then(|module| {
         let found = module.build_id().map(ToString::to_string);
         if build_id.is_none() || found.as_deref() == build_id {
@@ -260,16 +275,33 @@ fn open(path: &Path, build_id: Option<&str>, search: &Search) -> Result<Module, 
         let (found, wanted) = (found.as_deref().unwrap_or("none"), build_id.unwrap_or("none"));
         Err(format!("{} has build-id {found}, the process had {wanted}", path.display()))
     });
-    at_path.or_else(|reason| {
-        let stored = build_id
-            .filter(|id| id.len() > 2 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .and_then(|id| {
-                let below = format!(".build-id/{}/{}.debug", &id[..2], &id[2..]);
-                search.debug_dirs.iter().find_map(|directory| {
-                    let module = Module::open(&directory.join(&below), search).ok()?;
-                    (module.build_id()?.to_string() == id).then_some(module)
-                })
-            });
-        stored.ok_or(reason)
+    if let Ok(module) = &at_path
+        && (!module.is_bare() || fetch.is_none())
+    {
+        return at_path;
+    }
+    let kept = build_id.and_then(|id| id.parse().ok()).and_then(|id| by_build_id(&id, search, fetch));
+    match (at_path, kept) {
+        (_, Some(kept)) => Ok(kept),
+        (at_path, None) => at_path,
+    }
+}
+
+/// Opens what a folder of symbols, or one of the sources, has of a build.
+fn by_build_id(id: &BuildId, search: &Search, fetch: Option<&Fetch>) -> Option<Module> {
+    let digits = id.to_string();
+    let (first, rest) = digits.split_at(2);
+    let below = [
+        format!(".build-id/{first}/{rest}.debug"),
+        format!("{first}/{rest}/debuginfo"),
+        format!("{first}/{rest}/packed"),
+        format!("{first}/{rest}/executable"),
+    ];
+    let open = |path: &Path| Module::open(path, search).ok().filter(|module| module.build_id() == Some(id));
+    let in_folders = search.debug_dirs.iter().flat_map(|folder| below.iter().map(|below| folder.join(below)));
+    in_folders.into_iter().find_map(|path| open(&path)).or_else(|| {
+        let fetch = fetch?;
+        let file = fetch.file(id, &Kind::Packed).or_else(|| fetch.debug_file(id))?;
+        open(&file)
     })
 }

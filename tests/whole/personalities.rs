@@ -17,6 +17,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a sanitizer drives it as its symbolizer", a_sanitizer_drives_it),
         test("a driver that waits for each answer gets it at once", each_answer_at_once),
         test("symbolize names the frames of recorded failures", records_are_named),
+        test("recorded failures are named from packed symbols elsewhere", records_are_named_elsewhere),
         test("symbolize names the frames of backtraces in text", backtraces_are_named),
         test("symbolizer markup is rewritten as llvm-symbolizer does", markup_is_rewritten),
         test("packed symbols answer as the program does", packed_symbols_answer),
@@ -233,6 +234,30 @@ fn records_are_named() -> Outcome {
         equal(&record["culprit"]["function"], &serde_json::json!("divide"), "the frame to look at")?;
         equal(&record["Failures"], &serde_json::json!(1), "members that are not ours")?;
         holds(said(&output).contains("2 records, 2 frames named"), said(&output))?;
+    }
+    Ok(())
+}
+
+/// The machine that finishes a record has the symbols, not the program.
+fn records_are_named_elsewhere() -> Outcome {
+    let folder = program()?;
+    let input = input(folder.path(), "")?;
+    let division = input.lines().last().unwrap_or_default().to_owned();
+    let id = sh(folder.path(), "readelf -n price | sed -n 's/.*Build ID: //p'")?;
+    let output = run(trace_agent(folder.path()).args(["symbols", "pack", "price", "-o", "names"]))?;
+    holds(output.status.success(), said(&output))?;
+    let output = run(trace_agent(folder.path()).args(["symbols", "push", "store", "names"]))?;
+    holds(output.status.success(), said(&output))?;
+    sh(folder.path(), "rm price")?;
+    let record = format!(
+        r#"{{"errorMessage":"m","stackTrace":[[null,null,null,null]],"errorType":"E","frames":[{{"module":"/var/task/price","buildId":"{}","address":"{division}"}}]}}"#,
+        id.trim()
+    );
+    std::fs::write(folder.path().join("records"), record)?;
+    for source in ["--debug-dir=store", "--symbols=store"] {
+        let output = run(trace_agent(folder.path()).args(["symbolize", "--records", source, "records"]))?;
+        let record = &lines(&output.stdout)?[0];
+        equal(&record["stackTrace"][1][2], &serde_json::json!("divide"), source)?;
     }
     Ok(())
 }

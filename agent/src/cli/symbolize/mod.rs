@@ -131,7 +131,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
     if args.records {
         let files: Vec<PathBuf> = args.address.iter().map(PathBuf::from).collect();
         let roots = super::source_roots(&args.source_root, None);
-        return records::execute(&files, &args.debug_dir, &roots);
+        return records::execute(&files, &args.debug_dir, &roots, args.sources.open()?);
     }
     let mut search = Search::system();
     search.debug_dirs.splice(0..0, args.debug_dir.iter().cloned());

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
@@ -18,6 +19,7 @@ use trace_record::failure::{Frame, StackEntry};
 use crate::cli::people::Plain;
 use crate::receive::unpack;
 use crate::symbolize::Symbolizer;
+use crate::symbols::fetch::Fetch;
 
 /// Bytes of lines in a batch at most, unless one line is longer.
 const BATCH_BYTES_MAX: usize = 4 << 20;
@@ -42,10 +44,12 @@ pub(super) fn execute(
     files: &[PathBuf],
     debug_dirs: &[PathBuf],
     source_roots: &[PathBuf],
+    fetch: Option<Fetch>,
 ) -> anyhow::Result<()> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    let fetch = fetch.map(Arc::new);
     let mut symbolizers: Vec<Symbolizer> =
-        (0..threads).map(|_| Symbolizer::new(debug_dirs, source_roots)).collect();
+        (0..threads).map(|_| Symbolizer::new(debug_dirs, source_roots).with_sources(fetch.clone())).collect();
     let mut summary = Summary::default();
     let mut out = io::stdout().lock();
     if files.is_empty() {
