@@ -39,8 +39,9 @@ const PATH_BYTES_MAX: usize = 4_096;
 /// Directories tried off the front of one path at most, since each costs a system call per root.
 const DROPPED_MAX: usize = 64;
 
-/// Files remembered at most, found or not. When they are this many, all are forgotten.
-const CACHED_FILES_MAX: usize = 256;
+/// Files remembered at most, found or not: a large program is made of some thousand. When they are this many, all are
+/// forgotten.
+const CACHED_FILES_MAX: usize = 4_096;
 
 /// Bytes of files remembered at most. When they are more, all are forgotten.
 const CACHED_BYTES_MAX: usize = 64 << 20;
