@@ -136,3 +136,21 @@ fn aarch64_jumps(address: u64, code: &[u8]) -> Vec<(Range<u64>, u64)> {
     }
     jumps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As GNU ld wrote them, and as objdump and readelf show them.
+    #[test]
+    fn a_stub_names_the_slot_that_it_jumps_through() {
+        let plain = [0xff, 0x25, 0xe2, 0x2f, 0, 0, 0x68, 0, 0, 0, 0, 0xe9, 0xe0, 0xff, 0xff, 0xff];
+        assert_eq!(jumps(Architecture::X86_64, 0x1030, &plain), [(0x1030..0x1040, 0x4018)]);
+        let marked = [0xf3, 0x0f, 0x1e, 0xfa, 0xf2, 0xff, 0x25, 0xa5, 0x2f, 0, 0, 0x0f, 0x1f, 0x44, 0, 0];
+        assert_eq!(jumps(Architecture::X86_64, 0x1080, &marked), [(0x1080..0x1090, 0x4030)]);
+        let words: [u32; 4] = [0xb000_0170, 0xf940_2611, 0x9101_2210, 0xd61f_0220];
+        let code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        assert_eq!(jumps(Architecture::Aarch64, 0x3e70, &code), [(0x3e70..0x3e80, 0x30048)]);
+        assert_eq!(jumps(Architecture::X86_64, 0, &plain[..4]), []);
+    }
+}

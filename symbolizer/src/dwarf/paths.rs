@@ -65,3 +65,39 @@ fn push(path: &mut Vec<u8>, part: &[u8]) {
     }
     path.extend_from_slice(&part[..part.len().min(PATH_BYTES_MAX + 1)]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(version: u16, compiled_in: &'static [u8], directory: u64, name: &'static [u8]) -> String {
+        let directories = match version {
+            5 => vec![&b"/build"[..], b"sub", b"/usr/include"],
+            _ => vec![&b"sub"[..], b"/usr/include"],
+        };
+        let files = Files { version, directories, files: vec![File { name, directory }] };
+        String::from_utf8(Paths { directory: compiled_in, files }.path(0).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_path_is_put_together_from_where_it_was_compiled() {
+        assert_eq!(path(4, b"/build", 0, b"a.c"), "/build/a.c");
+        assert_eq!(path(4, b"/build/", 1, b"../a.c"), "/build/sub/../a.c");
+        assert_eq!(path(4, b"/build", 2, b"a.h"), "/usr/include/a.h");
+        assert_eq!(path(4, b"/build", 1, b"/abs/a.c"), "/abs/a.c");
+        assert_eq!(path(5, b"/build", 0, b"a.c"), "/build/a.c");
+        assert_eq!(path(5, b"/build", 1, b"a.c"), "/build/sub/a.c");
+        // A folder that is not listed is not invented.
+        assert_eq!(path(4, b".", 9, b"a.c"), "./a.c");
+    }
+
+    #[test]
+    fn files_are_counted_from_0_since_dwarf_5() {
+        let paths = |version| Paths {
+            directory: b"",
+            files: Files { version, directories: Vec::new(), files: vec![File { name: b"a", directory: 0 }] },
+        };
+        assert_eq!((paths(4).position(0), paths(4).position(1)), (None, Some(0)));
+        assert_eq!((paths(5).position(0), paths(5).position(1)), (Some(0), None));
+    }
+}

@@ -79,3 +79,20 @@ impl RangeSink for UnitMap {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_every_unit_whose_range_holds_it() {
+        let mut map = UnitMap { ranges: vec![(10, 100, 1), (20, 30, 2), (40, 50, 3)], ..UnitMap::default() };
+        map.reach = vec![100, 100, 100];
+        let owners = map.owners(&[5, 25, 45, 99, 100]);
+        let units = |index: usize| -> Vec<usize> {
+            owners.claims.iter().filter(|owner| owner.from == index).map(|owner| owner.unit).collect()
+        };
+        assert_eq!((units(1), units(2), units(3)), (vec![1, 2], vec![1, 3], vec![1]));
+        assert_eq!(owners.unowned, [0, 4]);
+    }
+}
