@@ -22,7 +22,7 @@ use crate::mmap::{Bytes, FileIdentity};
 use crate::packed::PackedModule;
 use crate::plt::{self, Stub};
 use crate::symbols::{self, Symbol};
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSegment};
 
 /// An ELF file and what belongs to it.
 pub(crate) struct ElfModule {
@@ -153,6 +153,17 @@ impl ElfModule {
         boundaries.sort_unstable();
         boundaries.dedup();
         boundaries
+    }
+
+    /// The address at which a byte of the file is loaded.
+    pub(crate) fn address_of_offset(&self, offset: u64) -> Option<ModuleAddress> {
+        let view = self.binary.view().ok()?;
+        let holds = |segment: &object::Segment<'_, '_>| {
+            let (start, size) = segment.file_range();
+            offset.checked_sub(start).is_some_and(|inside| inside < size)
+        };
+        let segment = view.segments().find(holds)?;
+        Some(ModuleAddress((offset - segment.file_range().0).checked_add(segment.address())?))
     }
 
     /// Where the section of this name starts.

@@ -96,6 +96,11 @@ impl Module {
         self.elf()?.address_of(symbol)
     }
 
+    /// The address at which the byte at `offset` of the file is loaded, as a core dump tells it.
+    pub fn address_of_offset(&self, offset: u64) -> Option<ModuleAddress> {
+        self.elf()?.address_of_offset(offset)
+    }
+
     /// Where the section of this name starts, for addresses that are counted from there.
     pub fn section_start(&self, name: &str) -> Option<ModuleAddress> {
         self.elf()?.section_start(name)

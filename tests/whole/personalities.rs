@@ -21,6 +21,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("symbolize names the frames of backtraces in text", backtraces_are_named),
         test("symbolizer markup is rewritten as llvm-symbolizer does", markup_is_rewritten),
         test("packed symbols answer as the program does", packed_symbols_answer),
+        test("symbolize names addresses of a core dump", a_dump_is_read),
         test("symbolize explains which file answered", an_answer_is_explained),
     ]
 }
@@ -304,6 +305,33 @@ fn packed_symbols_answer() -> Outcome {
         equal(packed?, program?, address)?;
     }
     Ok(())
+}
+
+/// gdb makes the dump, and is the judge.
+fn a_dump_is_read() -> Outcome {
+    tool("gdb")?;
+    let folder = program()?;
+    let made = sh(
+        folder.path(),
+        "gdb -batch -ex 'break price' -ex 'set startup-with-shell off' -ex run -ex 'gcore dump' -ex 'info symbol $pc' -ex 'p/x $pc' ./price 2>&1",
+    )?;
+    let address =
+        made.lines().rev().find_map(|line| line.split_once(" = 0x")).map(|(_, digits)| digits.to_owned());
+    let address = format!("0x{}", address.unwrap_or_default());
+    let output = run(trace_agent(folder.path()).args([
+        "symbolize",
+        "-e",
+        "dump",
+        "--output-style",
+        "JSON",
+        &address,
+        "0x10",
+    ]))?;
+    let answers = lines(&output.stdout)?;
+    let outermost =
+        answers[0]["frames"].as_array().and_then(|frames| frames.last().cloned()).unwrap_or_default();
+    equal(&outermost["function"], &serde_json::json!("price"), &format!("{made}\n{}", said(&output)))?;
+    equal(&answers[1]["missing"], &serde_json::json!("no program was mapped there"), "an address of nothing")
 }
 
 fn an_answer_is_explained() -> Outcome {

@@ -55,8 +55,8 @@ struct Group {
 enum Answered {
     /// Group, index, and the address as it is shown.
     At(usize, usize, u64),
-    /// Nothing can be looked up.
-    Nowhere,
+    /// Nothing can be looked up: why, and the address as it is shown.
+    Nowhere(&'static str, u64),
 }
 
 impl Session {
@@ -98,8 +98,8 @@ impl Session {
         }
         for (question, answered) in questions.iter().zip(answered) {
             match answered {
-                Answered::Nowhere => {
-                    print.print(out, question, 0, &[], Some("not a hexadecimal address".to_owned()))?;
+                Answered::Nowhere(why, shown) => {
+                    print.print(out, question, shown, &[], Some(why.to_owned()))?;
                 }
                 Answered::At(group, _, address)
                     if question.subject == Subject::Data && answers[group].is_some() =>
@@ -127,18 +127,23 @@ impl Session {
     }
 
     fn place(&mut self, question: &Question, groups: &mut Vec<Group>) -> Answered {
-        let Some(object) = &question.object else { return Answered::Nowhere };
+        let Some(object) = &question.object else { return Answered::Nowhere("no program is named", 0) };
         // As it is looked up, and as it is shown.
         let (address, shown) = match &question.place {
-            Place::Nowhere => return Answered::Nowhere,
+            Place::Nowhere => return Answered::Nowhere("not a hexadecimal address", 0),
             Place::Address(address) => (address.wrapping_sub(self.adjust), *address),
             Place::Symbol(name, offset) => match self.start_of(object, name) {
                 Some(start) => (start.wrapping_add(*offset), start.wrapping_add(*offset)),
-                None => return Answered::Nowhere,
+                None => return Answered::Nowhere("the program has no symbol of this name", 0),
             },
         };
-        let group = groups.iter().rposition(|group| group.object == *object).unwrap_or_else(|| {
-            groups.push(Group { object: object.clone(), addresses: Vec::new() });
+        let (object, address) = match self.objects.in_dump(object, address) {
+            None => (object.clone(), address),
+            Some(Some(found)) => found,
+            Some(None) => return Answered::Nowhere("no program was mapped there", shown),
+        };
+        let group = groups.iter().rposition(|group| group.object == object).unwrap_or_else(|| {
+            groups.push(Group { object, addresses: Vec::new() });
             groups.len() - 1
         });
         groups[group].addresses.push(address);

@@ -155,7 +155,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
     };
     match &args.obj {
         // A program that cannot be read is said before a line is waited for.
-        Some(object) if session.objects.module(object).is_err() => return Err(refused(object)),
+        Some(object) if !session.objects.is_there(object) => return Err(refused(object)),
         None if io::stdin().is_terminal() && args.address.is_empty() => {
             return Err(Usage("name a program: --obj BINARY".to_owned()).into());
         }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::symbols::fetch::{Fetch, Tried};
 use crate::symbols::layout::Kind;
 use trace_symbolizer::{
-    Answers, Dialect, Error, ErrorKind, Module, ModuleAddress, Options, Refusal, Refused, Search, Spelling,
+    Answers, CoreFile, Dialect, Error, ErrorKind, Module, ModuleAddress, Options, Refusal, Refused,
+    RuntimeAddress, Search, Spelling,
 };
 
 /// The most programs that are kept open; when they are reached, all are closed and opened again at need.
@@ -23,11 +24,12 @@ pub(super) struct Objects {
     /// How long a batch of addresses may take; the rest is named by symbols.
     time_max: Option<Duration>,
     open: HashMap<PathBuf, Result<Module, Error>>,
+    cores: HashMap<PathBuf, CoreFile>,
 }
 
 impl Objects {
     pub(super) fn new(search: Search, tool: Option<Dialect>, fetch: Option<Fetch>) -> Objects {
-        Objects { search, tool, fetch, time_max: None, open: HashMap::new() }
+        Objects { search, tool, fetch, time_max: None, open: HashMap::new(), cores: HashMap::new() }
     }
 
     /// Limits how long a batch of addresses may take.
@@ -51,6 +53,27 @@ impl Objects {
             Some(file) => Module::open(path, &Search { files: vec![file], ..self.search.clone() }),
             None => Ok(module),
         }
+    }
+
+    /// The program that a process had at an address when it was dumped to `path`, and the address in it. `None` if the file
+    /// is no dump; no program if it had none there.
+    pub(super) fn in_dump(&mut self, path: &Path, address: u64) -> Option<Option<(PathBuf, u64)>> {
+        if !self.cores.contains_key(path) {
+            let is_dump = self.module(path).as_ref().is_err_and(|error| error.kind() == ErrorKind::NotLinked);
+            let core = is_dump.then(|| CoreFile::open(path).ok()).flatten()?;
+            self.cores.insert(path.to_owned(), core);
+        }
+        let Some((program, offset)) = self.cores.get(path)?.find(RuntimeAddress(address)) else {
+            return Some(None);
+        };
+        let program = program.to_owned();
+        let found = self.module(&program).ok().and_then(|module| module.address_of_offset(offset));
+        Some(found.map(|address| (program, address.0)))
+    }
+
+    /// Whether `path` is a program, or the dump of one.
+    pub(super) fn is_there(&mut self, path: &Path) -> bool {
+        self.module(path).is_ok() || CoreFile::open(path).is_ok()
     }
 
     /// The program at `path`.
