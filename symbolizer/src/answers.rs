@@ -86,6 +86,8 @@ pub(crate) struct Function {
 /// Where a function was declared.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Declaration {
+    /// A text, or [`NONE`]: the name in the source, without what it is part of.
+    pub(crate) name: u32,
     /// A text, or [`NONE`].
     pub(crate) file: u32,
     /// 0 if not known.
@@ -224,7 +226,13 @@ impl<'a> FrameRef<'a> {
         self.record()?.start.map(crate::ModuleAddress)
     }
 
-    /// The file that declares the function. Known with [`Options::linkage_names`](crate::Options) only, as the next two.
+    /// The name as it stands in the source, without what it is part of. Known to DWARF alone, and with
+    /// [`Options::linkage_names`](crate::Options) only, as the next three.
+    pub fn source_name(&self) -> Option<&'a str> {
+        self.answers.text(self.declaration()?.name)
+    }
+
+    /// The file that declares the function.
     pub fn declaring_file(&self) -> Option<&'a str> {
         self.answers.text(self.declaration()?.file)
     }

@@ -38,7 +38,7 @@ pub use address::{LoadBias, ModuleAddress, ReturnAddress, RuntimeAddress};
 pub use answers::{Answers, FrameRef};
 pub use build_id::{BuildId, BuildIdError};
 pub use core_file::CoreFile;
-pub use demangle::{Dialect, Spelling, demangle, demangle_as, short_name};
+pub use demangle::{Dialect, Spelling, demangle, demangle_as};
 pub use elf_module::Options;
 pub use error::{Error, ErrorKind};
 pub use frame::{Answer, Frame, Missing, Origin};

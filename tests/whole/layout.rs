@@ -20,11 +20,12 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// The crates of the workspace and the ones among them that each may use.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("trace-capture", &[]),
+    ("trace-itanium", &[]),
     ("trace-packed", &[]),
     ("trace-pclntab", &[]),
-    ("trace-symbolizer", &["trace-packed", "trace-pclntab"]),
+    ("trace-symbolizer", &["trace-itanium", "trace-packed", "trace-pclntab"]),
     ("trace-record", &[]),
     ("trace-sandbox", &[]),
     ("trace-agent-core", &["trace-capture", "trace-record", "trace-symbolizer"]),

@@ -14,6 +14,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("as addr2line it prints addr2line's bytes", as_addr2line),
         test("as llvm-symbolizer it prints llvm-symbolizer's bytes", as_llvm_symbolizer),
         test("as eu-addr2line it prints eu-addr2line's bytes", as_eu_addr2line),
+        test("short names are llvm-symbolizer's, or the path alone", names_are_short),
         test("a sanitizer drives it as its symbolizer", a_sanitizer_drives_it),
         test("a driver that waits for each answer gets it at once", each_answer_at_once),
         test("symbolize names the frames of recorded failures", records_are_named),
@@ -131,6 +132,43 @@ fn as_llvm_symbolizer() -> Outcome {
     compare(folder.path(), "llvm-symbolizer", &["", "--inlines"], &named)?;
     let command_lines = ["-e price", "-f -e price", "-a -f -i -C -p -e price", "-i -e price"];
     compare(folder.path(), "llvm-addr2line", &command_lines, &input)
+}
+
+const CLASSES: &str = "\
+#include <vector>
+namespace shop {
+struct Cart {
+    std::vector<int> prices;
+    virtual ~Cart();
+    template <typename T> T total(T start) const;
+};
+Cart::~Cart() { prices.push_back(1); }
+template <typename T> __attribute__((noinline)) T Cart::total(T start) const {
+    for (int price : prices) start += price;
+    return start;
+}
+}
+int main() {
+    shop::Cart cart;
+    return int(cart.total<double>(1.5));
+}
+";
+
+fn names_are_short() -> Outcome {
+    tool("llvm-symbolizer")?;
+    tool("c++")?;
+    let folder = program()?;
+    std::fs::write(folder.path().join("shop.cpp"), CLASSES)?;
+    sh(folder.path(), "c++ -g -O1 shop.cpp -o shop")?;
+    // Of code with debug information, and of the C library's start files, without.
+    let input = sh(folder.path(), "nm shop | sed -n 's/^0*\\([0-9a-f]*\\) [TtWw] .*/0x\\1/p'")?;
+    compare(folder.path(), "llvm-symbolizer", &["-e shop -f=short", "-e shop --functions=short -p"], &input)?;
+    let total = sh(folder.path(), "nm shop | sed -n 's/^0*\\([0-9a-f]*\\) W .*total.*/0x\\1/p'")?;
+    let mut named = trace_agent(folder.path());
+    named.args(["symbolize", "--short-names", "-e", "shop", total.trim()]);
+    let output = run(&mut named)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    holds(text.contains("  shop::Cart::total at "), format!("{text}{}", said(&output)))
 }
 
 /// Markup as the manual of the format has it, and output as llvm-symbolizer 19 printed it.

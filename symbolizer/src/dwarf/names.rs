@@ -61,7 +61,8 @@ pub(crate) fn of_entry<'a>(
         if hop == 0 {
             names.low_pc = attributes.get(Slot::LowPc).and_then(|low_pc| place.address(low_pc));
         }
-        if names.linkage.is_some() && (names.line.is_some() || !wants_declaration) {
+        let is_declared = names.line.is_some() && names.plain.is_some();
+        if names.linkage.is_some() && (is_declared || !wants_declaration) {
             break;
         }
         let reference = attributes.get(Slot::Origin).or_else(|| attributes.get(Slot::Specification));

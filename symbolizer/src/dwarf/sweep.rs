@@ -232,9 +232,13 @@ impl Sweep<'_> {
         let function = self.builder.add_function(key, names.linkage, names.plain, self.symbols);
         if wants_declaration {
             let file = names.file.and_then(|(place, file)| self.declaring_file(&place, file));
-            let line = names.line.unwrap_or(0);
-            self.builder
-                .declare(function, Declaration { file: file.unwrap_or(NONE), line, low_pc: names.low_pc });
+            let declaration = Declaration {
+                name: names.plain.map_or(NONE, |name| self.builder.text(name)),
+                file: file.unwrap_or(NONE),
+                line: names.line.unwrap_or(0),
+                low_pc: names.low_pc,
+            };
+            self.builder.declare(function, declaration);
         }
         function
     }

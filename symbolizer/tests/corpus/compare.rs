@@ -180,7 +180,7 @@ fn base(path: &str) -> String {
 
 /// The last part of a name.
 fn name(raw: &str) -> String {
-    let readable = trace_symbolizer::demangle(raw);
+    let readable = trace_symbolizer::demangle_as(raw, trace_symbolizer::Spelling::Short);
     let mut plain = &*readable;
     if !raw.starts_with("_Z") && !raw.starts_with("_R") {
         // Clones of C functions, and Go's functions in assembly.
@@ -190,7 +190,7 @@ fn name(raw: &str) -> String {
     }
     let mut last = String::new();
     let mut depth = 0_usize;
-    for part in trace_symbolizer::short_name(plain).chars() {
+    for part in plain.chars() {
         match part {
             '<' | '(' | '{' => depth += 1,
             '>' | ')' | '}' => depth = depth.saturating_sub(1),

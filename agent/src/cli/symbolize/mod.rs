@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use clap::ValueEnum;
-use trace_symbolizer::{Error, FrameRef, ModuleAddress, Origin, Search, SourceRoots};
+use trace_symbolizer::{Error, FrameRef, ModuleAddress, Origin, Search, SourceRoots, Spelling};
 
 use self::ask::{Print, Session};
 use self::json::{Answer, Frame};
@@ -65,6 +65,9 @@ pub struct Args {
     /// Print file names without their folders, as addr2line does
     #[arg(long, short = 's')]
     basenames: bool,
+    /// Print the path of a name alone, without parameters, template arguments and generic ones
+    #[arg(long, conflicts_with_all = ["records", "addresses", "functions", "inlines", "demangle", "pretty_print", "basenames"])]
+    short_names: bool,
     /// Read source text below this folder; may be repeated [default: the current folder, the binary's, and its Cargo project's]
     #[arg(long, env = "TRACE_AGENT_SOURCE_ROOT", value_name = "DIR", value_delimiter = ':')]
     source_root: Vec<PathBuf>,
@@ -145,7 +148,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
     let mut session = Session {
         objects: Objects::new(
             search,
-            style.as_ref().map(|style| style.dialect.spelling()),
+            style.as_ref().map_or(args.spelling(), |style| Spelling::Of(style.dialect.spelling())),
             args.sources.open()?,
         )
         .within(args.time_ms.map(Duration::from_millis)),
@@ -188,7 +191,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
 /// Copies text with its backtraces named.
 fn filter(args: &Args, search: Search) -> anyhow::Result<()> {
     let mut markup = Markup::new(search.debug_dirs.clone());
-    let mut objects = Objects::new(search, None, args.sources.open()?);
+    let mut objects = Objects::new(search, args.spelling(), args.sources.open()?);
     let mut out = io::stdout().lock();
     if args.address.is_empty() {
         filter::execute(&mut io::stdin().lock(), &mut markup, &mut objects, &mut out)?;
@@ -255,6 +258,11 @@ fn refused(object: &Path) -> anyhow::Error {
 }
 
 impl Args {
+    /// How names are spelled in the program's own style.
+    fn spelling(&self) -> Spelling {
+        if self.short_names { Spelling::Short } else { Spelling::Plain }
+    }
+
     /// The style of another tool, if one is asked for.
     fn style(&self) -> Option<Style> {
         let letters = self.addresses

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::symbols::fetch::{Fetch, Tried};
 use crate::symbols::layout::Kind;
 use trace_symbolizer::{
-    Answers, CoreFile, Dialect, Error, ErrorKind, Module, ModuleAddress, Options, Refusal, Refused,
-    RuntimeAddress, Search, Spelling,
+    Answers, CoreFile, Error, ErrorKind, Module, ModuleAddress, Options, Refusal, Refused, RuntimeAddress,
+    Search, Spelling,
 };
 
 /// The most programs that are kept open; when they are reached, all are closed and opened again at need.
@@ -17,8 +17,8 @@ const OPEN_MAX: usize = 64;
 /// Opens programs and asks them.
 pub(super) struct Objects {
     search: Search,
-    /// The tool whose spelling names have; symbols are looked up for names with the suffix of a clone then.
-    tool: Option<Dialect>,
+    /// How names are spelled; for a tool's spelling, symbols are looked up for names with the suffix of a clone.
+    spelling: Spelling,
     /// Who is asked for debug files that are not on this machine; nobody, unless the user named somebody.
     fetch: Option<Fetch>,
     /// How long a batch of addresses may take; the rest is named by symbols.
@@ -28,8 +28,8 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    pub(super) fn new(search: Search, tool: Option<Dialect>, fetch: Option<Fetch>) -> Objects {
-        Objects { search, tool, fetch, time_max: None, open: HashMap::new(), cores: HashMap::new() }
+    pub(super) fn new(search: Search, spelling: Spelling, fetch: Option<Fetch>) -> Objects {
+        Objects { search, spelling, fetch, time_max: None, open: HashMap::new(), cores: HashMap::new() }
     }
 
     /// Limits how long a batch of addresses may take.
@@ -99,8 +99,8 @@ impl Objects {
         let is_time_left = || time_max.is_none_or(|max| started.elapsed() < max);
         let options = Options {
             go_on: time_max.map(|_| &is_time_left as &dyn Fn() -> bool),
-            linkage_names: self.tool.is_some(),
-            spelling: self.tool.map_or(Spelling::Plain, Spelling::Of),
+            linkage_names: matches!(self.spelling, Spelling::Of(_)),
+            spelling: self.spelling,
         };
         let addresses: Vec<ModuleAddress> = addresses.iter().map(|address| ModuleAddress(*address)).collect();
         self.module(path).map(|module| module.symbolize_within(&addresses, options))

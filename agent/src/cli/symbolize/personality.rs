@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use trace_symbolizer::{Error, ErrorKind, FrameRef, ModuleAddress, Search};
+use trace_symbolizer::{Error, ErrorKind, FrameRef, ModuleAddress, Search, Spelling};
 
 use super::ask::{Print, Session};
 use super::json;
@@ -304,7 +304,7 @@ fn execute(flags: Flags, name: &'static str) -> io::Result<ExitCode> {
         (object, _) => object,
     };
     let mut session = Session {
-        objects: Objects::new(search, Some(dialect.spelling()), None),
+        objects: Objects::new(search, Spelling::Of(dialect.spelling()), None),
         object,
         dialect,
         adjust: flags.adjust,

@@ -38,7 +38,7 @@ pub(super) enum Form {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Functions {
     No,
-    /// Without parameters and template arguments.
+    /// As they stand in the source, without what they are part of.
     Short,
     Linkage,
 }
@@ -295,19 +295,16 @@ impl Style {
     pub(super) fn name<'a>(&self, frame: Option<FrameRef<'a>>) -> Cow<'a, str> {
         let unknown = Cow::Borrowed("??");
         let Some(frame) = frame else { return unknown };
-        // LLVM takes the symbol's name for what was not inlined.
+        // LLVM takes the symbol's name for what was not inlined, and for a short name the one in the source.
         let is_llvm = matches!(self.dialect, Dialect::Llvm | Dialect::LlvmAddr2line);
         let name = match (self.demangle, is_llvm) {
+            (_, true) if self.functions == Functions::Short => frame.source_name(),
             (true, true) => frame.linkage_function().or(frame.function()),
             (true, false) => frame.function(),
             (false, true) => frame.linkage_name().or(frame.raw_name()),
             (false, false) => frame.raw_name(),
         };
-        match (name, self.functions) {
-            (None, _) => unknown,
-            (Some(name), Functions::Short) => Cow::Owned(trace_symbolizer::short_name(name).to_owned()),
-            (Some(name), _) => Cow::Borrowed(name),
-        }
+        name.map_or(unknown, Cow::Borrowed)
     }
 
     /// The path of a file as it is shown.

@@ -1,15 +1,12 @@
 //! Readable names. Mangled names are programs for an unpacker: a short one can unfold to gigabytes, a deep one
 //! overflow the stack. So each name has a budget, and one that exceeds it is shown as it is.
 
-mod itanium;
-
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-pub use self::itanium::Dialect;
-
-/// Bytes of one name, mangled or not. Template-heavy C++ reaches some ten thousand.
-pub(crate) const NAME_BYTES_MAX: usize = 1 << 16;
+pub use trace_itanium::Dialect;
+pub(crate) use trace_itanium::NAME_BYTES_MAX;
+use trace_itanium::{Form, demangle as itanium};
 
 /// How a readable name is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -17,6 +14,8 @@ pub enum Spelling {
     /// For people: as the binutils print C++, without the hash of Rust names and the suffix of a clone.
     #[default]
     Plain,
+    /// The path of names alone, without parameters, template arguments and generic ones: `std::vector::push_back`.
+    Short,
     /// Byte for byte as a tool prints it, the suffix of a clone included.
     Of(Dialect),
 }
@@ -43,17 +42,15 @@ pub fn demangle_as(name: &str, spelling: Spelling) -> Cow<'_, str> {
     } else {
         cplusplus(name, spelling)
     };
-    readable.map_or(Cow::Borrowed(name), Cow::Owned)
+    match readable {
+        Some(readable) => Cow::Owned(readable),
+        None if spelling == Spelling::Short => without_arguments(name),
+        None => Cow::Borrowed(name),
+    }
 }
 
 /// What marks the name of a stub.
 const STUB: &str = "@plt";
-
-/// The readable name without parameters, template arguments and what else stands around it: the path of names alone.
-pub fn short_name(readable: &str) -> &str {
-    let end = readable.find(['(', '<']).filter(|end| *end > 0 && !readable[..*end].ends_with("operator"));
-    end.map_or(readable, |end| &readable[..end])
-}
 
 /// Whether a compiler made this name out of a path and types.
 pub(crate) fn is_mangled(name: &str) -> bool {
@@ -90,21 +87,60 @@ fn rust(name: &str, spelling: Spelling) -> Option<String> {
     let mut readable = Bounded::default();
     // The alternate form leaves the hash out.
     write!(readable, "{demangled:#}").ok()?;
-    Some(with_suffix(readable.text, &name[end..], spelling))
+    match spelling {
+        Spelling::Short => Some(without_arguments(&readable.text).into_owned()),
+        _ => Some(with_suffix(readable.text, &name[end..], spelling)),
+    }
 }
 
 fn cplusplus(name: &str, spelling: Spelling) -> Option<String> {
-    let (readable, suffix) = match spelling {
-        Spelling::Of(dialect) => itanium::demangle(name, dialect)?,
-        // Better a name that one of the tools prints than none.
-        Spelling::Plain => {
-            itanium::demangle(name, Dialect::Gnu).or_else(|| itanium::demangle(name, Dialect::Llvm))?
+    match spelling {
+        Spelling::Of(dialect) => itanium(name, dialect, Form::Full),
+        Spelling::Short => {
+            itanium(name, Dialect::Gnu, Form::Short).or_else(|| itanium(name, Dialect::Llvm, Form::Short))
         }
-    };
-    Some(with_suffix(readable, suffix, spelling))
+        // Better a name that one of the tools prints than none.
+        Spelling::Plain => itanium(name, Dialect::Gnu, Form::Unsuffixed)
+            .or_else(|| itanium(name, Dialect::Llvm, Form::Unsuffixed)),
+    }
 }
 
-/// Adds what compilers append when they clone or split a function (`.cold`, `.constprop.0`, `.llvm.1234`), as each tool
+/// A readable name without its generic arguments: `Vec<T>::push` is `Vec::push`, `max::<i32>` is `max`. What stands in
+/// brackets by itself, as in `<Vec<T> as Drop>::drop`, says who is meant and stays.
+fn without_arguments(name: &str) -> Cow<'_, str> {
+    let mut short = String::new();
+    // For each bracket that is open, whether what is in it stays.
+    let mut stays = Vec::new();
+    let mut last = ' ';
+    for (at, letter) in name.char_indices() {
+        let is_kept = stays.iter().all(|stays| *stays);
+        match letter {
+            '<' if short.ends_with("operator") || short.ends_with("operator<") => short.push(letter),
+            '<' => {
+                let follows_a_name = at > 0 && !matches!(last, '<' | ' ' | '(' | '&' | '*' | '[' | ',');
+                if is_kept && follows_a_name {
+                    short.truncate(short.trim_end_matches("::").len());
+                } else if is_kept {
+                    short.push(letter);
+                }
+                stays.push(!follows_a_name);
+            }
+            '>' if last != '-' && !stays.is_empty() => {
+                stays.pop();
+                if is_kept {
+                    short.push(letter);
+                }
+            }
+            _ if is_kept => short.push(letter),
+            _ => {}
+        }
+        last = letter;
+    }
+    // Brackets that do not match are none.
+    if stays.is_empty() && short.len() < name.len() { Cow::Owned(short) } else { Cow::Borrowed(name) }
+}
+
+/// Adds to a Rust name what compilers append when they clone or split a function (`.cold`, `.constprop.0`, `.llvm.1234`), as each tool
 /// shows it.
 fn with_suffix(mut readable: String, suffix: &str, spelling: Spelling) -> String {
     match spelling {
@@ -123,7 +159,7 @@ fn with_suffix(mut readable: String, suffix: &str, spelling: Spelling) -> String
                 rest = &rest[end..];
             }
         }
-        Spelling::Of(Dialect::Llvm) | Spelling::Plain => {}
+        Spelling::Of(Dialect::Llvm) | Spelling::Plain | Spelling::Short => {}
     }
     readable
 }
@@ -178,6 +214,26 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(demangle(mangled), readable);
+        }
+    }
+
+    #[test]
+    fn a_short_name_is_the_path_alone() {
+        for (name, short) in [
+            ("_ZNSt6vectorIiSaIiEE9push_backEOi", "std::vector::push_back"),
+            ("_Z3maxIiET_S0_S0_", "max"),
+            ("_ZN4core3ptr13drop_in_place17h0123456789abcdefE.llvm.42", "core::ptr::drop_in_place"),
+            ("_RINvCs1234_7mycrate3fooiE", "mycrate::foo"),
+            ("_RNvMCs1234_7mycrateINtCs1234_7mycrate3FoopE3bar", "<mycrate::Foo>::bar"),
+            ("basic_string<char, std::allocator<char> >", "basic_string"),
+            ("<alloc::vec::Vec<T> as core::ops::Drop>::drop", "<alloc::vec::Vec as core::ops::Drop>::drop"),
+            ("operator<", "operator<"),
+            ("operator<<", "operator<<"),
+            ("operator-><int>", "operator->"),
+            ("main.(*T).f", "main.(*T).f"),
+            ("a<b", "a<b"),
+        ] {
+            assert_eq!(demangle_as(name, Spelling::Short), short);
         }
     }
 
