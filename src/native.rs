@@ -82,28 +82,32 @@ pub fn build(package: &str, program: &str) -> anyhow::Result<PathBuf> {
     Ok(target.join(profile.folder()).join(program))
 }
 
-/// Splits `program` into a stripped copy and its debug file in `folder`, which a debug link joins. Gives the stripped one.
+/// Splits `program` into a stripped copy and its debug file in `folder`, which a debug link joins. Gives the stripped one. Two that
+/// do so at a time do not see each other's halves.
 ///
 /// # Errors
 ///
 /// If there is no objcopy, or it fails.
 pub fn strip(program: &Path, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(folder)?;
-    let stripped = folder.join(name);
-    let debug = folder.join(format!("{name}.debug"));
+    let aside = tempfile::tempdir_in(folder)?;
+    let debug_name = format!("{name}.debug");
     let objcopy = objcopy()?;
     let run = |arguments: &[&OsStr]| -> anyhow::Result<()> {
         let output =
-            Command::new(&objcopy).current_dir(folder).args(arguments).stdin(Stdio::null()).output()?;
+            Command::new(&objcopy).current_dir(&aside).args(arguments).stdin(Stdio::null()).output()?;
         if !output.status.success() {
             bail!("{} failed: {}", objcopy.display(), String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(())
     };
-    run(&["--only-keep-debug".as_ref(), program.as_os_str(), debug.as_os_str()])?;
-    let link = OsString::from(format!("--add-gnu-debuglink={name}.debug"));
-    run(&["--strip-all".as_ref(), &link, program.as_os_str(), stripped.as_os_str()])?;
-    Ok(stripped)
+    run(&["--only-keep-debug".as_ref(), program.as_os_str(), debug_name.as_ref()])?;
+    let link = OsString::from(format!("--add-gnu-debuglink={debug_name}"));
+    run(&["--strip-all".as_ref(), &link, program.as_os_str(), name.as_ref()])?;
+    for name in [&debug_name, name] {
+        fs::rename(aside.path().join(name), folder.join(name))?;
+    }
+    Ok(folder.join(name))
 }
 
 /// The linker's companion if it is installed, else the one that Rust brings along.
