@@ -6,9 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::culprit::{self, OwnCode};
 use crate::failure::{Cause, FRAME_ORDER, Kind, Phase, Record, SCHEMA, Witness};
+use crate::metrics::dimensions::Dimensions;
 use crate::redact::Redaction;
 use crate::source::{self, SourceText};
-use crate::{fingerprint, metrics, text};
+use crate::{fingerprint, text};
 
 /// The longest message that is kept, in bytes: no sink takes a line of more than a mebibyte, and what goes need not be searched for
 /// secrets.
@@ -29,7 +30,7 @@ const OUT_OF_MEMORY: [&str; 7] = [
 #[derive(Clone, Debug, Default)]
 pub struct Completion {
     /// When the failure was seen, in milliseconds since 1970; absent where an old text is read, whose record then has
-    /// no time but its own and no metrics.
+    /// no time but its own.
     pub seen_ms: Option<i64>,
     /// Where the failure happened, in words that every witness of it knows; see [`crate::fingerprint`].
     pub origin: String,
@@ -56,9 +57,11 @@ pub struct Policy {
     pub own_code: OwnCode,
     /// What is secret.
     pub redaction: Redaction,
+    /// What its metrics stand under.
+    pub dimensions: Dimensions,
 }
 
-/// Completes a record: context, source text, redaction, culprit, fingerprint, id and metrics, in this order.
+/// Completes a record: context, source text, redaction, culprit, fingerprint and id, in this order.
 ///
 /// What the record already says is kept. Native frames must have been symbolized before, since culprit and
 /// fingerprint depend on their names.
@@ -75,9 +78,6 @@ pub fn complete(record: &mut Record, with: &Completion, policy: &Policy, source_
     fingerprint::set(record, &policy.own_code);
     if record.id.is_none() {
         fingerprint::set_id(record, &with.origin);
-    }
-    if let (None, Some(seen_ms)) = (&record.aws, with.seen_ms) {
-        metrics::add(record, seen_ms);
     }
 }
 

@@ -1,35 +1,35 @@
-//! The metrics that ride on a record: CloudWatch's embedded metric format.
+//! The metrics that ride on a record, in CloudWatch's embedded metric format.
 //!
 //! A line that CloudWatch Logs receives is a metric too if it holds an `_aws` directive; no call, no periodic work and no
-//! further permission is needed. Each combination of dimension values is a metric that somebody pays for, so the
-//! dimensions are few and never an id: `[functionName]` and `[functionName, kind]`.
+//! further permission is needed.
+
+pub mod emf;
+pub mod dimensions;
 
 use serde_json::{Value, json};
 
 use crate::failure::{Kind, Phase, Record};
 use crate::text;
+use dimensions::{Dimensions, ErrorTypes};
+use emf::{DIMENSION_CHARS_MAX, Unit, dimension, directive};
 
 /// The CloudWatch namespace of every metric.
 pub const NAMESPACE: &str = "TraceAgent";
 
-/// The longest dimension value, in characters (CloudWatch's own limit is 1,024; metrics refuse more than 255 anyway).
-const DIMENSION_CHARS_MAX: usize = 250;
-
 /// Adds the directive and the values. A record that only completes an earlier one carries none: it would count twice.
-pub fn add(record: &mut Record, now_ms: i64) {
-    let (Some(function), None) = (record.function_name.as_deref(), &record.amends) else { return };
-    record.function_name = Some(dimension(function));
-    let names: Vec<&str> = std::iter::once("Failures").chain(special(record)).collect();
-    let metrics: Vec<Value> = names.iter().map(|name| json!({"Name": name, "Unit": "Count"})).collect();
-    record.metrics.extend(names.iter().map(|name| ((*name).to_owned(), json!(1))));
-    let mut dimensions = vec![json!(["functionName"])];
-    if record.kind.is_some() {
-        dimensions.push(json!(["functionName", "kind"]));
+pub fn add(record: &mut Record, dimensions: &Dimensions, error_types: &mut ErrorTypes, now_ms: i64) {
+    if record.amends.is_some() {
+        return;
     }
-    record.aws = Some(json!({
-        "Timestamp": now_ms,
-        "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}],
-    }));
+    record.function_name = record.function_name.take().map(|name| dimension(&name));
+    let sets = dimensions.of(record, error_types);
+    if sets.is_empty() {
+        return;
+    }
+    let names: Vec<(&str, Unit)> =
+        std::iter::once("Failures").chain(special(record)).map(|name| (name, Unit::Count)).collect();
+    record.metrics.extend(names.iter().map(|(name, _)| ((*name).to_owned(), json!(1))));
+    record.aws = Some(directive(NAMESPACE, now_ms, &sets, &names));
 }
 
 /// The line that warns of `records` lines of the log that the platform threw away before anybody saw them: no record of a failure, but one
@@ -43,14 +43,7 @@ pub fn logs_dropped(function: Option<&str>, records: u64, reason: &str, now_ms: 
     });
     if let Some(function) = function {
         line["functionName"] = dimension(function).into();
-        line["_aws"] = json!({
-            "Timestamp": now_ms,
-            "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
-                "Dimensions": [["functionName"]],
-                "Metrics": [{"Name": "LogsDropped", "Unit": "Count"}],
-            }],
-        });
+        line["_aws"] = directive(NAMESPACE, now_ms, &[vec!["functionName"]], &[("LogsDropped", Unit::Count)]);
     }
     line
 }
@@ -69,21 +62,19 @@ fn special(record: &Record) -> Option<&'static str> {
     }
 }
 
-/// A value that is fit to be a dimension: printable ASCII, not empty, not too long.
-fn dimension(value: &str) -> String {
-    let fit = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
-    value.chars().take(DIMENSION_CHARS_MAX).map(fit).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn add_default(record: &mut Record) {
+        add(record, &Dimensions::default(), &mut ErrorTypes::default(), 1_795_419_012_532);
+    }
 
     #[test]
     fn a_failure_counts_once_under_each_set_of_dimensions() {
         let mut record =
             Record { function_name: Some("checkout".into()), kind: Some(Kind::Timeout), ..Record::default() };
-        add(&mut record, 1_795_419_012_532);
+        add_default(&mut record);
         assert_eq!(record.metrics["Failures"], 1);
         assert_eq!(record.metrics["Timeouts"], 1);
         assert_eq!(
@@ -96,10 +87,10 @@ mod tests {
     fn an_amendment_and_a_nameless_failure_carry_no_metrics() {
         let mut amendment =
             Record { function_name: Some("f".into()), amends: Some("1".into()), ..Record::default() };
-        add(&mut amendment, 0);
+        add_default(&mut amendment);
         assert_eq!((amendment.aws, amendment.metrics.len()), (None, 0));
         let mut nameless = Record::default();
-        add(&mut nameless, 0);
+        add_default(&mut nameless);
         assert_eq!(nameless.aws, None);
     }
 
@@ -113,11 +104,5 @@ mod tests {
             "Lambda dropped 123 records of the log before trace-agent saw them: slow"
         );
         assert_eq!(logs_dropped(None, 1, "", 7).get("_aws"), None);
-    }
-
-    #[test]
-    fn a_dimension_is_ascii_and_bounded() {
-        assert_eq!(dimension("größe\n"), "gr??e?");
-        assert_eq!(dimension(&"x".repeat(1_000)).len(), DIMENSION_CHARS_MAX);
     }
 }
