@@ -108,6 +108,10 @@ pub struct Record {
     /// The id of an earlier record that this one completes; such a record carries no metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amends: Option<String>,
+    /// How many failures this record counts, each equal to one that was written whole: it has no stack of its own; see
+    /// [`crate::storm`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u64>,
     /// Equal for equal failures; see [`crate::fingerprint`] for the algorithm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
@@ -302,6 +306,19 @@ pub enum Kind {
     /// A sort that this version does not know.
     #[serde(untagged)]
     Other(String),
+}
+
+impl Phase {
+    /// The phase as it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Invoke => "invoke",
+            Self::Restore => "restore",
+            Self::Shutdown => "shutdown",
+        }
+    }
 }
 
 impl Kind {

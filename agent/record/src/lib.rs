@@ -11,7 +11,7 @@
 //! 2. [`normalize`]: posted bodies, printed traces and native reports become records.
 //! 3. [`trigger`], [`source_map`], [`source`], [`culprit`], [`redact`], [`fingerprint`], [`metrics`]: what completes a record, joined by [`complete()`].
 //! 4. [`render`]: one line of JSON, bounded; [`export`]: the same in the words of OpenTelemetry and ECS.
-//! 5. [`batch`], [`retry`]: the lines on their way to CloudWatch.
+//! 5. [`batch`], [`storm`], [`retry`]: the lines on their way to CloudWatch, all of them or one for many.
 
 pub mod text;
 mod percent;
@@ -30,6 +30,7 @@ pub mod complete;
 pub mod render;
 pub mod export;
 pub mod batch;
+pub mod storm;
 pub mod retry;
 
 pub use complete::{Completion, Policy, complete};
