@@ -11,6 +11,10 @@ pub const WAIT_FIRST: Duration = Duration::from_millis(100);
 /// The longest wait. Peers that wait for minutes are taken for hung (aws-for-fluent-bit#872).
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// The longest wait for a service that cannot be reached. To ask whether it is back costs it nothing, and records should go on within
+/// two seconds.
+pub const UNREACHABLE_WAIT_MAX: Duration = Duration::from_millis(1_500);
+
 /// Why a request failed, as far as it matters for what comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -31,6 +35,11 @@ pub enum Fault {
     Gone,
     /// The request itself is wrong, and the same bytes will always be.
     Invalid,
+    /// An event is longer than the service takes, which is now known of it.
+    TooLong {
+        /// The longest line that it takes, in bytes, if it says.
+        bytes_max: Option<usize>,
+    },
 }
 
 /// What to do next.
@@ -46,13 +55,14 @@ pub enum Next {
 #[must_use]
 pub fn after(fault: Fault, attempt: u32, random: u32) -> Next {
     let asked = match fault {
-        Fault::Denied | Fault::Gone | Fault::Invalid => return Next::GiveUp,
+        Fault::Denied | Fault::Gone | Fault::Invalid | Fault::TooLong { .. } => return Next::GiveUp,
         Fault::Throttled { after } => after,
         Fault::Transient | Fault::Unreachable | Fault::Expired => None,
     };
+    let wait_max = if fault == Fault::Unreachable { UNREACHABLE_WAIT_MAX } else { WAIT_MAX };
     let ceiling = WAIT_FIRST
         .saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX))
-        .min(WAIT_MAX);
+        .min(wait_max);
     // Half of the wait is certain, so that a draw of zero is no busy loop.
     let drawn = ceiling / 2 + ceiling.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0);
     Next::Wait(asked.map_or(drawn, |asked| asked.min(WAIT_MAX).max(drawn)))
@@ -74,6 +84,11 @@ mod tests {
             assert!(wait(attempt, u32::MAX) <= WAIT_MAX);
             assert!(wait(attempt, 0) >= WAIT_FIRST / 2);
         }
+    }
+
+    #[test]
+    fn a_service_that_cannot_be_reached_is_asked_again_soon() {
+        assert_eq!(after(Fault::Unreachable, 100, u32::MAX), Next::Wait(UNREACHABLE_WAIT_MAX));
     }
 
     #[test]
