@@ -9,6 +9,10 @@ use trace_record::normalize::lines::{Detector, Extent};
 use trace_record::source::NoSource;
 use trace_record::{Completion, Policy, Record, complete, normalize, render};
 
+use numbers::Numbers;
+
+mod numbers;
+
 /// The bytes of every recorded failure, by the name of its folder.
 fn inputs() -> BTreeMap<String, String> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
@@ -25,18 +29,6 @@ fn inputs() -> BTreeMap<String, String> {
 
 fn records(input: &str) -> Vec<Record> {
     normalize::text(input).into_iter().map(|reading| reading.record).collect()
-}
-
-/// Numbers that look random and are the same each time (xorshift, Marsaglia 2003).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % bound as u64).unwrap()
-    }
 }
 
 #[test]
