@@ -3,29 +3,30 @@
 //! - `agent/follow`: one log with a traceback among each hundred lines, from the file to the records in the file sink, as
 //!   `trace-agent run --once` does it. The floor reads the file, looks for newlines with `memchr`, and writes and syncs the
 //!   same records to one file.
-//! - `agent/spool`: one record put into a spool on disk, and then acknowledged as well. The floor appends the same bytes
-//!   to a file and syncs it.
+//! - `agent/spool`: one record put into a spool on disk, with and without a sync, and handed out and acknowledged as well. The floor
+//!   appends the same bytes to a file and syncs it.
 //!
 //! Bias: everything is in one temporary folder, whose file system decides what a sync costs: in memory it costs
 //! next to nothing, and the ratios are then larger than on a disk; where others write to the same disk, a sync takes
 //! ten times as long and the ratios mean little. The log is in the page cache for both.
 #![expect(clippy::unwrap_used, reason = "a step of a bench that fails ends the bench")]
 
-use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::future::pending;
 use std::hint::black_box;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use trace_agent_core::config::{Config, Settings, SinkChoice};
-use trace_agent_core::sidecar::{self, Plan, Summary};
+use trace_agent_core::sidecar::{self, Pace, Plan, Summary};
 use trace_agent_core::sink::file::FileSink;
-use trace_agent_core::spool::Spool;
+use trace_agent_core::spool::{Limits, Spool, Sync};
 use trace_record::batch::Event;
 
 use beside::Comparison;
@@ -39,8 +40,8 @@ const HEALTHY_LINES: usize = 100;
 /// Bytes of a record in the spool.
 const RECORD_BYTES: usize = 2 * 1024;
 
-/// Events after which a spool that is not acknowledged is emptied, outside the clock: half of what it takes.
-const SPOOL_EVENTS: usize = 16 * 1024;
+/// The bytes of a spool.
+const SPOOL_BYTES: u64 = 64 * 1024 * 1024;
 
 fn main() {
     beside::run(&[follow, spool]);
@@ -77,25 +78,28 @@ fn follow(criterion: &mut Criterion) {
 fn spool(criterion: &mut Criterion) {
     let event = Event { timestamp_ms: 1_795_419_012_532, message: "x".repeat(RECORD_BYTES) };
     let folder = tempfile::tempdir().unwrap();
-    let spool = RefCell::new(Spool::open(folder.path()).unwrap().0);
-    let waiting = RefCell::new(Vec::new());
-    let append_to_spool = || spool.borrow_mut().append(&event).unwrap();
-    let empty = || spool.borrow_mut().acknowledge(waiting.borrow_mut().drain(..)).unwrap();
-    let make_room = || {
-        if waiting.borrow().len() >= SPOOL_EVENTS {
-            empty();
-        }
+    let limits = |sync| Limits { bytes_max: SPOOL_BYTES, sync };
+    let open = |name: &str, sync| {
+        let folder = folder.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        Spool::open(&folder, limits(sync)).unwrap().0
     };
 
     let mut comparison = Comparison::new(criterion, "agent/spool");
-    comparison.time("append", make_room, |()| waiting.borrow_mut().push(append_to_spool()));
-    empty();
+    // Beyond its budget the oldest go, as in an outage.
+    for (name, sync) in [("append, synced", Sync::Each), ("append", Sync::Every(Duration::from_millis(500)))]
+    {
+        let mut spool = open(name, sync);
+        comparison.time(name, || (), |()| spool.append(std::slice::from_ref(&event)).unwrap());
+    }
+    let mut spool = open("through", Sync::Every(Duration::from_millis(500)));
     comparison.time(
-        "append and acknowledge",
+        "append, take and acknowledge",
         || (),
         |()| {
-            let ticket = append_to_spool();
-            spool.borrow_mut().acknowledge([ticket]).unwrap();
+            spool.append(std::slice::from_ref(&event)).unwrap();
+            let taken = spool.take(usize::MAX).unwrap();
+            spool.acknowledge(taken.into_iter().map(|(ticket, _)| ticket)).unwrap();
         },
     );
     let mut file = File::create(folder.path().join("floor")).unwrap();
@@ -111,7 +115,9 @@ fn spool(criterion: &mut Criterion) {
 
 /// What `trace-agent run --once` does with one file.
 fn run_once(runtime: &Runtime, log: &Path, folder: &Path) -> Summary {
-    let (config, _) = Config::read(&Settings::default(), SinkChoice::File(folder.join("sink")));
+    let (mut config, _) = Config::read(&Settings::default(), SinkChoice::File(folder.join("sink")));
+    // Each of the tracebacks is to be written.
+    config.storm_limit = 0;
     let sink = FileSink::open(&folder.join("sink")).unwrap();
     let plan = Plan {
         paths: vec![log.to_str().unwrap().to_owned()],
@@ -123,8 +129,11 @@ fn run_once(runtime: &Runtime, log: &Path, folder: &Path) -> Summary {
         socket_required: false,
         http: None,
         function_name: Some("checkout".to_owned()),
+        pace: Pace { batch_wait: Duration::from_millis(200), in_flight: 1 },
+        spool: Limits { bytes_max: SPOOL_BYTES, sync: Sync::Each },
+        health: None,
     };
-    runtime.block_on(sidecar::run(plan, &config, Box::new(sink), pending())).unwrap()
+    runtime.block_on(sidecar::run(plan, &config, vec![Arc::new(sink)], pending())).unwrap()
 }
 
 /// Everything that a run stored.
