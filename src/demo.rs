@@ -76,8 +76,8 @@ struct Demo {
 
 impl Demo {
     fn stage(&self, name: &str, command: Vec<OsString>, task_root: PathBuf) -> Stage {
-        let sink = SinkChoice::File(self.records.clone());
-        Stage { timeout: TIMEOUT, ..Stage::new(name, command, task_root, self.extension.clone(), sink) }
+        let sinks = vec![SinkChoice::File(self.records.clone())];
+        Stage { timeout: TIMEOUT, ..Stage::new(name, command, task_root, self.extension.clone(), sinks) }
     }
 
     /// The example of AWS's documentation, under the real runtime client.

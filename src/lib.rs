@@ -10,6 +10,8 @@ mod local;
 mod demo;
 pub mod cli;
 
+use std::sync::Arc;
+
 use trace_agent_core::choose::Opened;
 use trace_agent_core::sink::Sink;
 use trace_cloudwatch::{CloudWatchSink, Environment};
@@ -27,5 +29,5 @@ pub fn connect_on_host() -> Opened<'static> {
 }
 
 fn connect(environment: Environment) -> Opened<'static> {
-    Box::pin(async move { Ok(Box::new(CloudWatchSink::connect(environment).await?) as Box<dyn Sink>) })
+    Box::pin(async move { Ok(Arc::new(CloudWatchSink::connect(environment).await?) as Arc<dyn Sink>) })
 }

@@ -100,7 +100,8 @@ fn event(text: &str) -> Result<String, String> {
 pub(crate) fn execute(args: &Args) -> anyhow::Result<()> {
     let folder = std::env::current_dir().context("cannot tell the current folder")?;
     let config = trace_agent_core::cli::config(&args.settings, SinkChoice::File(folder.join(SINK_DEFAULT)))?;
-    if let SinkChoice::File(directory) = &config.sink {
+    for sink in &config.sinks {
+        let SinkChoice::File(directory) = sink else { continue };
         // The extension would fall back to standard output; here somebody can still mend it.
         trace_agent_core::sink::file::FileSink::open(directory)?;
     }
@@ -118,7 +119,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<()> {
             args.handler_cmd.to_vec(),
             folder,
             args.extension.clone().map_or_else(stage::own_extension, Ok)?,
-            absolute(config.sink.clone())?,
+            config.sinks.iter().cloned().map(absolute).collect::<anyhow::Result<_>>()?,
         )
     };
     let answer_wanted = args.invocation_type == InvocationType::RequestResponse;
@@ -152,7 +153,7 @@ fn say(args: &Args, stage: &Stage, played: &Played, log: Option<PathBuf>) -> any
             anstream::eprintln!("trace-agent: the extension did not end in time and was killed");
         }
     }
-    let (SinkChoice::File(directory), Some(log)) = (&stage.sink, log) else { return Ok(()) };
+    let (Some(directory), Some(log)) = (stage.directory(), log) else { return Ok(()) };
     if args.quiet {
         return Ok(());
     }

@@ -40,8 +40,8 @@ pub struct Stage {
     pub environment: Vec<(OsString, OsString)>,
     /// The extension program.
     pub extension: PathBuf,
-    /// Where records go.
-    pub sink: SinkChoice,
+    /// Where records go, to each of them.
+    pub sinks: Vec<SinkChoice>,
     /// Further variables for the extension.
     pub extension_environment: Vec<(OsString, OsString)>,
     /// Whether the runtime is sent through the extension's proxy, as the layer's wrapper does.
@@ -71,7 +71,7 @@ impl Stage {
         command: Vec<OsString>,
         task_root: PathBuf,
         extension: PathBuf,
-        sink: SinkChoice,
+        sinks: Vec<SinkChoice>,
     ) -> Self {
         Self {
             function_name: function_name.to_owned(),
@@ -82,11 +82,20 @@ impl Stage {
             memory_mb: 128,
             environment: Vec::new(),
             extension,
-            sink,
+            sinks,
             extension_environment: Vec::new(),
             proxy: true,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         }
+    }
+
+    /// The folder that records go to, if they go to one.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.sinks.iter().find_map(|sink| match sink {
+            SinkChoice::File(directory) => Some(directory.as_path()),
+            _ => None,
+        })
     }
 
     /// The function's log group.
@@ -144,7 +153,7 @@ impl Stage {
         let socket = folder.join("capture.sock");
         let mut extension = Extension::new(&self.extension);
         let mut set = |name: &str, value: OsString| extension.environment.push((name.into(), value));
-        set("TRACE_AGENT_SINK", sink_variable(&self.sink));
+        set("TRACE_AGENT_SINK", sinks_variable(&self.sinks));
         set("TRACE_AGENT_LOG_GROUP", self.log_group().into());
         set("TRACE_AGENT_SOURCE_ROOT", self.task_root.clone().into());
         set("TRACE_AGENT_SOCKET", socket.clone().into());
@@ -178,7 +187,7 @@ impl Stage {
     ///
     /// If it cannot be written.
     pub async fn keep_log(&self, played: &Played) -> anyhow::Result<Option<PathBuf>> {
-        let SinkChoice::File(directory) = &self.sink else { return Ok(None) };
+        let Some(directory) = self.directory() else { return Ok(None) };
         let events = played.log.iter().filter(|event| !event.text.is_empty()).map(|event| {
             let since = event.time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             let timestamp_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
@@ -186,7 +195,7 @@ impl Stage {
                 json!({"timestamp": trace_record::complete::rfc3339(timestamp_ms), "message": event.text});
             Event { timestamp_ms, message: line.to_string() }
         });
-        let mut sink = FileSink::open(directory)?;
+        let sink = FileSink::open(directory)?;
         let to = Destination { group: self.log_group(), stream: played.log_stream.clone() };
         for batch in batches(events.collect(), trace_agent_core::clock::now_ms()).0 {
             sink.put(&to, &batch).await?;
@@ -242,17 +251,23 @@ fn region() -> String {
     set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION")).unwrap_or_else(|| "us-east-1".to_owned())
 }
 
-fn sink_variable(sink: &SinkChoice) -> OsString {
-    match sink {
-        SinkChoice::Auto => "auto".into(),
-        SinkChoice::CloudWatch => "cloudwatch".into(),
-        SinkChoice::Stdout => "stdout".into(),
-        SinkChoice::File(directory) => {
-            let mut text = OsString::from("file:");
-            text.push(directory);
-            text
+fn sinks_variable(sinks: &[SinkChoice]) -> OsString {
+    let mut text = OsString::new();
+    for sink in sinks {
+        if !text.is_empty() {
+            text.push(",");
+        }
+        match sink {
+            SinkChoice::Auto => text.push("auto"),
+            SinkChoice::CloudWatch => text.push("cloudwatch"),
+            SinkChoice::Stdout => text.push("stdout"),
+            SinkChoice::File(directory) => {
+                text.push("file:");
+                text.push(directory);
+            }
         }
     }
+    text
 }
 
 /// An address that nobody listens on at the moment. Somebody may take it before the extension does; then the runtime is sent

@@ -1,7 +1,8 @@
-//! Opening the sink that the configuration names.
+//! Opening the sinks that the configuration names.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::config::{Config, SinkChoice};
 use crate::sink::Sink;
@@ -18,23 +19,27 @@ pub enum Home {
 }
 
 /// What opening a sink comes to.
-pub type Opened<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Box<dyn Sink>>> + Send + 'a>>;
+pub type Opened<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Arc<dyn Sink>>> + Send + 'a>>;
 
 /// Opens the CloudWatch sink. The crate that can do it depends on this one, so the program hands it in.
 pub type Connect = fn() -> Opened<'static>;
 
-/// Opens the configured sink.
+/// Opens the configured sinks.
 ///
 /// # Errors
 ///
-/// If the directory cannot be written, or the AWS configuration is incomplete.
-pub async fn open(config: &Config, home: Home, connect: Connect) -> anyhow::Result<Box<dyn Sink>> {
-    match &config.sink {
-        SinkChoice::File(directory) => Ok(Box::new(FileSink::open(directory)?)),
-        SinkChoice::Stdout => Ok(Box::new(Stdout)),
-        SinkChoice::CloudWatch => connect().await,
-        // In Lambda an extension is not told its log group, and a guess would create a stray one.
-        SinkChoice::Auto if home == Home::Lambda && config.log_group.is_none() => Ok(Box::new(Stdout)),
-        SinkChoice::Auto => connect().await,
+/// If a directory cannot be written, or the AWS configuration is incomplete.
+pub async fn open(config: &Config, home: Home, connect: Connect) -> anyhow::Result<Vec<Arc<dyn Sink>>> {
+    let mut sinks: Vec<Arc<dyn Sink>> = Vec::with_capacity(config.sinks.len());
+    for choice in &config.sinks {
+        sinks.push(match choice {
+            SinkChoice::File(directory) => Arc::new(FileSink::open(directory)?),
+            SinkChoice::Stdout => Arc::new(Stdout),
+            SinkChoice::CloudWatch => connect().await?,
+            // In Lambda an extension is not told its log group, and a guess would create a stray one.
+            SinkChoice::Auto if home == Home::Lambda && config.log_group.is_none() => Arc::new(Stdout),
+            SinkChoice::Auto => connect().await?,
+        });
     }
+    Ok(sinks)
 }

@@ -8,7 +8,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use trace_record::Policy;
+use trace_record::metrics::dimensions::Dimensions;
+use trace_record::{Policy, storm, text};
 
 use crate::sink::Destination;
 
@@ -18,15 +19,22 @@ pub const LOG_GROUP_DEFAULT: &str = "/trace-agent/failures";
 /// What was typed, field by field.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Settings {
-    /// Where records go: auto, cloudwatch, stdout, or file:DIR
+    /// Where records go: auto, cloudwatch, stdout, file:DIR, or several of them joined by commas
     #[arg(long, env = "TRACE_AGENT_SINK", value_name = "SINK", help_heading = "Shipping")]
     pub sink: Option<String>,
     /// The log group that records go to
     #[arg(long, env = "TRACE_AGENT_LOG_GROUP", value_name = "GROUP", help_heading = "Shipping")]
     pub log_group: Option<String>,
-    /// The log stream that records go to
+    /// The log stream that records go to; {host} stands for the name of this machine, {input} for the file that a record came from
     #[arg(long, env = "TRACE_AGENT_LOG_STREAM", value_name = "STREAM", help_heading = "Shipping")]
     pub log_stream: Option<String>,
+    /// What the metrics stand under: sets of functionName, functionVersion, kind, phase, runtime and errorType, joined by commas, or none; may
+    /// be repeated [default: functionName functionName,kind]
+    #[arg(long, env = "TRACE_AGENT_DIMENSIONS", value_name = "SETS", help_heading = "Shipping")]
+    pub dimensions: Vec<String>,
+    /// Full records of one fingerprint a minute; further ones are counted without their stacks. 0 for no limit [default: 60]
+    #[arg(long, env = "TRACE_AGENT_STORM_LIMIT", value_name = "NUMBER", help_heading = "Shipping")]
+    pub storm_limit: Option<String>,
     /// What completes a record.
     #[command(flatten)]
     pub detail: Detail,
@@ -64,7 +72,7 @@ impl Detail {
         );
         let redaction =
             words(&mut problems, "TRACE_AGENT_REDACT", &self.redact, "names of rules, or NAME=PATTERN");
-        (Policy { own_code, redaction }, problems)
+        (Policy { own_code, redaction, dimensions: Dimensions::default() }, problems)
     }
 }
 
@@ -92,6 +100,8 @@ impl Settings {
             sink: text("TRACE_AGENT_SINK"),
             log_group: text("TRACE_AGENT_LOG_GROUP"),
             log_stream: text("TRACE_AGENT_LOG_STREAM"),
+            dimensions: text("TRACE_AGENT_DIMENSIONS").into_iter().collect(),
+            storm_limit: text("TRACE_AGENT_STORM_LIMIT"),
             detail: Detail {
                 source_root: list("TRACE_AGENT_SOURCE_ROOT"),
                 debug_dir: list("TRACE_AGENT_DEBUG_DIR"),
@@ -116,6 +126,26 @@ pub enum SinkChoice {
 }
 
 impl SinkChoice {
+    /// Reads sinks that are joined by commas. A comma belongs to a directory unless a sink begins behind it.
+    fn read_all(text: &str) -> Option<Vec<Self>> {
+        let mut words: Vec<String> = Vec::new();
+        for part in text.split(',') {
+            match words.last_mut().filter(|last| last.starts_with("file:") && Self::read(part).is_none()) {
+                Some(directory) => directory.extend([",", part]),
+                None => words.push(part.to_owned()),
+            }
+        }
+        let mut sinks: Vec<Self> = words.iter().map(|word| Self::read(word)).collect::<Option<_>>()?;
+        let mut met = Vec::new();
+        sinks.retain(|sink| {
+            !met.contains(sink) && {
+                met.push(sink.clone());
+                true
+            }
+        });
+        Some(sinks)
+    }
+
     fn read(text: &str) -> Option<Self> {
         match text {
             "auto" => Some(Self::Auto),
@@ -132,8 +162,8 @@ impl SinkChoice {
 /// What the settings mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where records go.
-    pub sink: SinkChoice,
+    /// Where records go, to each of them.
+    pub sinks: Vec<SinkChoice>,
     /// The log group, if it was given.
     pub log_group: Option<String>,
     /// The log stream, if it was given.
@@ -142,8 +172,10 @@ pub struct Config {
     pub source_roots: Vec<PathBuf>,
     /// The folders in which debug files are looked for by build-id, the system's own last.
     pub debug_dirs: Vec<PathBuf>,
-    /// Whose code is whose, and what is secret.
+    /// Whose code is whose, what is secret, and what the metrics stand under.
     pub policy: Policy,
+    /// Full records of one fingerprint a minute; 0 for all of them.
+    pub storm_limit: u32,
 }
 
 impl Config {
@@ -163,11 +195,18 @@ impl Config {
         let typed = checked(
             "TRACE_AGENT_SINK",
             &settings.sink,
-            |text| SinkChoice::read(text).is_some(),
-            "auto, cloudwatch, stdout or file:DIR",
+            |text| SinkChoice::read_all(text).is_some(),
+            "auto, cloudwatch, stdout, file:DIR, or several of them joined by commas",
         );
-        let config = Self {
-            sink: typed.as_deref().and_then(SinkChoice::read).unwrap_or(sink),
+        let storm_limit = checked(
+            "TRACE_AGENT_STORM_LIMIT",
+            &settings.storm_limit,
+            |text| text.parse::<u32>().is_ok(),
+            "a whole number, 0 for no limit",
+        );
+        let mut config = Self {
+            sinks: typed.as_deref().and_then(SinkChoice::read_all).unwrap_or_else(|| vec![sink]),
+            storm_limit: storm_limit.and_then(|text| text.parse().ok()).unwrap_or(storm::LIMIT_DEFAULT),
             log_group: checked(
                 "TRACE_AGENT_LOG_GROUP",
                 &settings.log_group,
@@ -184,20 +223,41 @@ impl Config {
             debug_dirs: settings.detail.debug_dir.clone(),
             policy,
         };
+        config.policy.dimensions = words(
+            &mut problems,
+            "TRACE_AGENT_DIMENSIONS",
+            &settings.dimensions,
+            "sets such as functionName,kind",
+        );
         (config, problems)
+    }
+
+    /// The log group, or the sidecar's if none was given.
+    #[must_use]
+    pub fn log_group(&self) -> &str {
+        self.log_group.as_deref().unwrap_or(LOG_GROUP_DEFAULT)
     }
 }
 
-/// Where the sidecar's records go: what was configured, else [`LOG_GROUP_DEFAULT`] and a stream named after the host.
+/// Where the sidecar's records of one input go: what was configured, else [`LOG_GROUP_DEFAULT`] and a stream named after the host.
 #[must_use]
-pub fn destination(config: &Config, host: &str) -> Destination {
-    let stream: String =
-        host.chars().map(|c| if matches!(c, ':' | '*') { '-' } else { c }).take(256).collect();
+pub fn destination(config: &Config, host: &str, input: &str) -> Destination {
+    let fit = |name: &str| -> String {
+        name.chars().map(|c| if matches!(c, ':' | '*') { '-' } else { c }).take(NAME_CHARS_MAX).collect()
+    };
+    let template = config.log_stream.as_deref().unwrap_or("{host}");
+    let stream = template.replace("{host}", &fit(host)).replace("{input}", &fit(input));
     Destination {
-        group: config.log_group.clone().unwrap_or_else(|| LOG_GROUP_DEFAULT.to_owned()),
-        stream: config.log_stream.clone().unwrap_or(stream),
+        group: config.log_group().to_owned(),
+        stream: text::prefix(&stream, STREAM_BYTES_MAX).to_owned(),
     }
 }
+
+/// How much of a host's or a file's name stands in that of a log stream, in characters.
+const NAME_CHARS_MAX: usize = 128;
+
+/// The longest name of a log stream, in bytes.
+const STREAM_BYTES_MAX: usize = 512;
 
 /// A value that cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,7 +285,7 @@ fn is_group(name: &str) -> bool {
 
 /// The names that CreateLogStream takes.
 fn is_stream(name: &str) -> bool {
-    (1..=512).contains(&name.len()) && !name.contains([':', '*'])
+    (1..=STREAM_BYTES_MAX).contains(&name.len()) && !name.contains([':', '*'])
 }
 
 #[cfg(test)]
@@ -244,8 +304,13 @@ mod tests {
 
     #[test]
     fn every_sink_can_be_chosen() {
-        assert_eq!(read("stdout", "").0.sink, SinkChoice::Stdout);
-        assert_eq!(read("file:/tmp/x", "").0.sink, SinkChoice::File("/tmp/x".into()));
+        assert_eq!(read("stdout", "").0.sinks, [SinkChoice::Stdout]);
+        assert_eq!(read("file:/tmp/x", "").0.sinks, [SinkChoice::File("/tmp/x".into())]);
+        assert_eq!(
+            read("cloudwatch,file:/a,b,stdout,cloudwatch", "").0.sinks,
+            [SinkChoice::CloudWatch, SinkChoice::File("/a,b".into()), SinkChoice::Stdout]
+        );
+        assert_eq!(read("stdout,nowhere", "").0.sinks, [SinkChoice::Auto]);
         assert_eq!(read("cloudwatch", "/a/b").0.log_group.as_deref(), Some("/a/b"));
         assert_eq!(read("", "").0.source_roots, [PathBuf::from("/a"), PathBuf::from("/b")]);
     }
@@ -265,13 +330,24 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_is_named_after_host_and_input() {
+        let (mut config, _) = read("", "/a/b");
+        let stream = |config: &Config| destination(config, "pod:7", "app*.log").stream;
+        assert_eq!(stream(&config), "pod-7");
+        config.log_stream = Some("{host}/{input}".into());
+        assert_eq!(stream(&config), "pod-7/app-.log");
+        config.log_stream = Some("{host}".repeat(1_000));
+        assert_eq!(stream(&config).len(), STREAM_BYTES_MAX);
+    }
+
+    #[test]
     fn a_wrong_value_is_said_and_leaves_the_default() {
         let (config, problems) = read("files:/x", "no spaces allowed");
-        assert_eq!((config.sink, config.log_group), (SinkChoice::Auto, None));
+        assert_eq!((config.sinks, config.log_group), (vec![SinkChoice::Auto], None));
         assert_eq!(problems.len(), 2);
         assert_eq!(
             problems[0].to_string(),
-            "TRACE_AGENT_SINK is \"files:/x\"; it must be auto, cloudwatch, stdout or file:DIR"
+            "TRACE_AGENT_SINK is \"files:/x\"; it must be auto, cloudwatch, stdout, file:DIR, or several of them joined by commas"
         );
     }
 }

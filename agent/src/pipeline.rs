@@ -1,30 +1,38 @@
 //! The middle of every road: a bare record in, a line for the sink out.
 
-use trace_record::batch::{EVENT_AGE_MS_MAX, EVENT_AHEAD_MS_MAX, Event};
-use trace_record::{Completion, Policy, Record, complete, render};
+use trace_record::batch::{Event, is_timely};
+use trace_record::metrics::dimensions::ErrorTypes;
+use trace_record::storm::Storm;
+use trace_record::{Completion, Policy, Record, complete, metrics, render};
 
 use crate::symbolize::Symbolizer;
-
-/// How far from the service's own bounds an event's time stays: it may wait, and clocks differ.
-const MARGIN_MS: i64 = 60 * 60 * 1_000;
 
 /// Names, completes and redacts records.
 pub struct Finisher {
     symbolizer: Symbolizer,
     policy: Policy,
+    error_types: ErrorTypes,
+    storm: Storm,
 }
 
 impl Finisher {
-    /// Names frames and reads sources with `symbolizer`; the rest is `policy`'s.
+    /// Names frames and reads sources with `symbolizer`; the rest is `policy`'s. Of one fingerprint, `storm_limit` records a
+    /// minute stay whole.
     #[must_use]
-    pub fn new(symbolizer: Symbolizer, policy: Policy) -> Self {
-        Self { symbolizer, policy }
+    pub fn new(symbolizer: Symbolizer, policy: Policy, storm_limit: u32) -> Self {
+        Self { symbolizer, policy, error_types: ErrorTypes::default(), storm: Storm::new(storm_limit) }
     }
 
-    /// Names the record's frames and completes it.
+    /// Names the record's frames and completes it. A failure that was seen just now gets its metrics, and becomes a repeat if there
+    /// were many like it.
     pub fn finish(&mut self, record: &mut Record, completion: &Completion) {
         self.symbolizer.name(record);
         complete(record, completion, &self.policy, self.symbolizer.sources());
+        let Some(seen_ms) = completion.seen_ms else { return };
+        if record.aws.is_none() {
+            metrics::add(record, &self.policy.dimensions, &mut self.error_types, seen_ms);
+        }
+        self.storm.calm(record, seen_ms);
     }
 }
 
@@ -34,9 +42,8 @@ impl Finisher {
 /// was.
 #[must_use]
 pub fn event(record: &Record, line_bytes_max: usize, now_ms: i64) -> Event {
-    let accepted = (now_ms - EVENT_AGE_MS_MAX + MARGIN_MS)..(now_ms + EVENT_AHEAD_MS_MAX - MARGIN_MS);
     let own = record.timestamp.as_deref().and_then(trace_record::complete::parse_rfc3339);
-    let timestamp_ms = own.filter(|own| accepted.contains(own)).unwrap_or(now_ms);
+    let timestamp_ms = own.filter(|own| is_timely(*own, now_ms)).unwrap_or(now_ms);
     Event { timestamp_ms, message: render::line(record, line_bytes_max) }
 }
 

@@ -155,6 +155,8 @@ fn what_the_sidecar_ships_is_read_back_equal() -> Outcome {
                 "/app/failures",
                 "--function-name",
                 "app",
+                "--storm-limit",
+                "0",
                 "--sink",
                 sink,
                 "app.log",

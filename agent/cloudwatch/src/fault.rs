@@ -184,6 +184,7 @@ fn advice(fault: Fault, code: Option<&str>, operation: &str) -> String {
             "delete what is no longer needed, or ask for a higher quota".to_owned()
         }
         Fault::Denied => format!("allow logs:{operation} on it to the role in use"),
+        Fault::TooLong { .. } => "it is shortened and sent again".to_owned(),
         Fault::Invalid => "the same request will be refused again".to_owned(),
     }
 }

@@ -4,11 +4,14 @@
 //! remembered: the answer to each request is the only truth, so a stream that somebody deletes under the sink comes
 //! back with the next batch, and the lists of what exists, whose quotas are small, are never asked for.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::put_log_events::{PutLogEventsError, PutLogEventsOutput};
 use aws_sdk_cloudwatchlogs::types::{InputLogEvent, RejectedLogEventsInfo};
+use trace_agent_core::clock::now_ms;
 use trace_agent_core::sink::{Destination, Error, Put, Receipt, Rejection, Sink};
 use trace_record::batch::Batch;
 use trace_record::render::CLOUDWATCH_LINE_BYTES_MAX;
@@ -22,7 +25,7 @@ use crate::fault::Failure;
 pub struct CloudWatchSink {
     environment: Environment,
     name: String,
-    access: Access,
+    access: Mutex<Access>,
 }
 
 /// How far the sink has come on its way to the service.
@@ -54,10 +57,10 @@ impl CloudWatchSink {
             Some(endpoint) => format!("cloudwatch ({region}, {endpoint})"),
             None => format!("cloudwatch ({region})"),
         };
-        Self { environment, name, access: Access::Configured(Box::new(config)) }
+        Self { environment, name, access: Mutex::new(Access::Configured(Box::new(config))) }
     }
 
-    async fn try_once(&mut self, to: &Destination, batch: &Batch) -> Result<Receipt, Error> {
+    async fn try_once(&self, to: &Destination, batch: &Batch) -> Result<Receipt, Error> {
         let client = match self.client().await {
             Ok(client) => client,
             Err(error) => {
@@ -68,26 +71,34 @@ impl CloudWatchSink {
             Ok(answer) => Ok(receipt(batch.events().len(), answer.rejected_log_events_info())),
             Err(failure) => {
                 if failure.fault == Fault::Expired {
-                    self.access = Access::Refused;
+                    *lock(&self.access) = Access::Refused;
                 }
                 Err(self.error(failure))
             }
         }
     }
 
-    async fn client(&mut self) -> Result<Client, ConnectError> {
-        let client = match &self.access {
+    async fn client(&self) -> Result<Client, ConnectError> {
+        let known = match &*lock(&self.access) {
             Access::Open(client) => return Ok(client.clone()),
-            Access::Configured(config) => Client::new(config),
-            Access::Refused => Client::new(&self.environment.load().await?),
+            Access::Configured(config) => Some(Client::new(config)),
+            Access::Refused => None,
         };
-        self.access = Access::Open(client.clone());
+        let client = match known {
+            Some(client) => client,
+            None => Client::new(&self.environment.load().await?),
+        };
+        *lock(&self.access) = Access::Open(client.clone());
         Ok(client)
     }
 
     fn error(&self, failure: Failure) -> Error {
         Error { fault: failure.fault, sink: self.name.clone(), message: failure.message }
     }
+}
+
+fn lock(access: &Mutex<Access>) -> MutexGuard<'_, Access> {
+    access.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Sink for CloudWatchSink {
@@ -99,7 +110,7 @@ impl Sink for CloudWatchSink {
         CLOUDWATCH_LINE_BYTES_MAX
     }
 
-    fn put<'a>(&'a mut self, to: &'a Destination, batch: &'a Batch) -> Put<'a> {
+    fn put<'a>(&'a self, to: &'a Destination, batch: &'a Batch) -> Put<'a> {
         Box::pin(self.try_once(to, batch))
     }
 }
@@ -198,7 +209,13 @@ fn receipt(events: usize, rejected: Option<&RejectedLogEventsInfo>) -> Receipt {
         }
     };
     let rejected: Vec<_> = (0..events)
-        .filter_map(|index| reason(index).map(|reason| Rejection { index, reason: reason.to_owned() }))
+        .filter_map(|index| {
+            reason(index).map(|reason| Rejection {
+                index,
+                reason: reason.to_owned(),
+                accepts_ms: Some(now_ms()),
+            })
+        })
         .collect();
     Receipt { stored: events - rejected.len(), rejected }
 }
@@ -245,7 +262,7 @@ mod tests {
     /// Puts one batch of three events to a service that gives these answers, and says what was asked of it.
     async fn put(answers: impl IntoIterator<Item = String>) -> (Result<Receipt, Error>, Vec<String>) {
         let service = StandIn::answering(answers);
-        let mut sink = sink(&service.url()).await;
+        let sink = sink(&service.url()).await;
         let result = sink.put(&destination(), &batch(&["a", "b", "c"])).await;
         let asked = service.requests().iter().map(|request| request.operation().to_owned()).collect();
         (result, asked)
@@ -275,7 +292,7 @@ mod tests {
     #[tokio::test]
     async fn a_batch_is_one_request_without_a_sequence_token() {
         let service = StandIn::answering([stored()]);
-        let mut sink = sink(&service.url()).await;
+        let sink = sink(&service.url()).await;
         let receipt = sink.put(&destination(), &batch(&["{\"errorMessage\":\"größe\"}", "b"])).await.unwrap();
         assert_eq!(receipt, Receipt { stored: 2, rejected: Vec::new() });
         let requests = service.requests();
@@ -378,7 +395,7 @@ mod tests {
             "",
             r#"{"__type":"AccessDeniedException","Message":"User: r is not authorized"}"#,
         )]);
-        let mut sink = sink(&service.url()).await;
+        let sink = sink(&service.url()).await;
         let error = sink.put(&destination(), &batch(&["a"])).await.unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -405,10 +422,10 @@ mod tests {
     #[tokio::test]
     async fn refused_credentials_are_forgotten() {
         let service = StandIn::answering([refusal(400, "ExpiredTokenException", "expired"), stored()]);
-        let mut sink = sink(&service.url()).await;
+        let sink = sink(&service.url()).await;
         let to = destination();
         sink.put(&to, &batch(&["a"])).await.unwrap_err();
-        assert!(matches!(sink.access, Access::Refused));
+        assert!(matches!(*lock(&sink.access), Access::Refused));
     }
 
     #[tokio::test]
@@ -441,9 +458,12 @@ mod tests {
             [("https", connecting, Fault::Unreachable), ("http", waiting, Fault::Transient)]
         {
             let mut sink = sink(&format!("{scheme}://{}", silent.local_addr().unwrap())).await;
-            let Access::Configured(config) = sink.access else { panic!("nothing was put yet") };
-            sink.access =
-                Access::Configured(Box::new(config.into_builder().timeout_config(timeouts).build()));
+            let Access::Configured(config) = sink.access.into_inner().unwrap() else {
+                panic!("nothing was put yet")
+            };
+            sink.access = Mutex::new(Access::Configured(Box::new(
+                config.into_builder().timeout_config(timeouts).build(),
+            )));
             let error = sink.put(&destination(), &batch(&["a"])).await.unwrap_err();
             assert_eq!(error.fault, fault, "{error}");
         }

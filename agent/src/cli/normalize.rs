@@ -67,7 +67,7 @@ pub(super) fn execute(args: &Args) -> anyhow::Result<()> {
     }
     let symbolizer = Symbolizer::new(&args.detail.debug_dir, &args.detail.source_root);
     let mut normalizer = Normalizer {
-        finisher: Finisher::new(symbolizer, policy),
+        finisher: Finisher::new(symbolizer, policy, 0),
         format,
         explain: args.explain,
         out: match format {

@@ -4,12 +4,15 @@
 //! DIR/+aws+lambda+checkout/trace-agent+2026+11+25.ndjson
 //! ```
 //!
+//! A file that has reached [`FILE_BYTES_MAX`] is put aside as `….ndjson.1`, what was there before as `….ndjson.2`, and so on up to
+//! [`FILES_MAX`] files; the oldest goes.
+//!
 //! A name keeps its letters, digits and `. _ - $ [ ]`. `/` becomes `+`; every other byte, and a `.` in front, becomes
 //! `%` and two hexadecimal digits. So no name can leave the directory, and no two names meet in one file.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use trace_record::batch::Batch;
@@ -18,10 +21,17 @@ use trace_record::retry::Fault;
 
 use super::{Destination, Error, Put, Receipt, Sink};
 
+/// The size at which a file is put aside, in bytes: editors still open it.
+pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The most files of one stream. What is older goes: a disk is not endless, and a full one would stop what is new.
+pub const FILES_MAX: u32 = 16;
+
 /// Writes below one directory.
 #[derive(Debug)]
 pub struct FileSink {
     directory: PathBuf,
+    file_bytes_max: u64,
 }
 
 impl FileSink {
@@ -42,7 +52,7 @@ impl FileSink {
         let probe = directory.join(format!(".probe-{}", std::process::id()));
         File::create(&probe).map_err(said)?;
         std::fs::remove_file(&probe).map_err(said)?;
-        Ok(Self { directory: directory.to_owned() })
+        Ok(Self { directory: directory.to_owned(), file_bytes_max: FILE_BYTES_MAX })
     }
 
     /// The file that holds a stream.
@@ -56,21 +66,57 @@ impl FileSink {
         if let Some(group) = path.parent() {
             create(group)?;
         }
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        let mut lines = String::new();
+        let mut lines = String::with_capacity(batch.bytes());
         for event in batch.events() {
             lines.push_str(&event.message);
             lines.push('\n');
         }
-        // Two writers of one stream never mix their lines, and what a full disk took half of is taken back.
-        file.lock()?;
-        let before = file.metadata()?.len();
+        let (mut file, before) = self.open_with_room(&path, lines.len() as u64)?;
         let written = file.write_all(lines.as_bytes()).and_then(|()| file.sync_data());
+        // What a full disk took half of is taken back.
         if written.is_err() {
             file.set_len(before)?;
         }
         written
     }
+
+    /// Opens the file at `path`, locked, and says how long it is. Two writers of one stream never mix their lines. One without room
+    /// is put aside first.
+    fn open_with_room(&self, path: &Path, bytes: u64) -> io::Result<(File, u64)> {
+        loop {
+            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+            file.lock()?;
+            let known = file.metadata()?;
+            // Somebody else may have put it aside while this process waited for the lock.
+            let is_there = std::fs::metadata(path).is_ok_and(|there| there.ino() == known.ino());
+            if !is_there {
+                continue;
+            }
+            if known.len() == 0 || known.len() + bytes <= self.file_bytes_max {
+                return Ok((file, known.len()));
+            }
+            put_aside(path)?;
+        }
+    }
+}
+
+/// Gives the file at `path` the number 1, and every older one the next.
+fn put_aside(path: &Path) -> io::Result<()> {
+    for number in (1..FILES_MAX - 1).rev() {
+        match std::fs::rename(numbered(path, number), numbered(path, number + 1)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    std::fs::rename(path, numbered(path, 1))
+}
+
+/// The path of an older file of a stream. The greatest number is the oldest.
+#[must_use]
+pub fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut numbered = path.as_os_str().to_owned();
+    numbered.push(format!(".{number}"));
+    numbered.into()
 }
 
 impl Sink for FileSink {
@@ -82,7 +128,7 @@ impl Sink for FileSink {
         CLOUDWATCH_LINE_BYTES_MAX
     }
 
-    fn put<'a>(&'a mut self, to: &'a Destination, batch: &'a Batch) -> Put<'a> {
+    fn put<'a>(&'a self, to: &'a Destination, batch: &'a Batch) -> Put<'a> {
         Box::pin(async move {
             self.append(to, batch).map_err(|error| Error {
                 fault: Fault::Transient,
@@ -126,12 +172,27 @@ mod tests {
     #[tokio::test]
     async fn batches_are_appended_to_the_file_of_their_stream() {
         let directory = tempfile::tempdir().unwrap();
-        let mut sink = FileSink::open(&directory.path().join("records")).unwrap();
+        let sink = FileSink::open(&directory.path().join("records")).unwrap();
         let to = Destination { group: "/aws/lambda/f".into(), stream: "2026/[$LATEST]x".into() };
         sink.put(&to, &batch(&["{\"a\":1}", "{\"a\":2}"])).await.unwrap();
         sink.put(&to, &batch(&["{\"a\":3}"])).await.unwrap();
         let path = directory.path().join("records/+aws+lambda+f/2026+[$LATEST]x.ndjson");
         assert_eq!(std::fs::read_to_string(path).unwrap(), "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_full_is_put_aside_and_the_oldest_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let sink = FileSink { file_bytes_max: 10, ..FileSink::open(directory.path()).unwrap() };
+        let to = Destination { group: "g".into(), stream: "s".into() };
+        for number in 100..120 {
+            sink.put(&to, &batch(&[&number.to_string(), "next"])).await.unwrap();
+        }
+        let read = |path: PathBuf| std::fs::read_to_string(path).ok();
+        let path = sink.path(&to);
+        assert_eq!(read(path.clone()).as_deref(), Some("119\nnext\n"));
+        let older: Vec<String> = (1..100).map_while(|number| read(numbered(&path, number))).collect();
+        assert_eq!((older.len(), older[0].as_str(), older[14].as_str()), (15, "118\nnext\n", "104\nnext\n"));
     }
 
     #[test]

@@ -26,17 +26,19 @@ pub struct Destination {
 pub struct Receipt {
     /// How many events are stored.
     pub stored: usize,
-    /// The events that the sink refused while it stored the others.
+    /// The events that the sink refused while it stored the others, in the order of the batch.
     pub rejected: Vec<Rejection>,
 }
 
-/// One event that the sink refused; sending it again is of no use.
+/// One event that the sink refused; sending it again as it is is of no use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// Its index in the batch.
     pub index: usize,
     /// Why, in the sink's words.
     pub reason: String,
+    /// If only its time was refused: a time that the sink would take, in milliseconds since 1970.
+    pub accepts_ms: Option<i64>,
 }
 
 /// A batch that the sink did not take, or may not have taken.
@@ -55,13 +57,14 @@ pub struct Error {
 pub type Put<'a> = Pin<Box<dyn Future<Output = Result<Receipt, Error>> + Send + 'a>>;
 
 /// Somewhere that batches can be stored.
-pub trait Sink: Send {
+pub trait Sink: Send + Sync {
     /// The sink in a form that a person can go to, such as `file:/tmp/records` or `cloudwatch (eu-central-1)`.
     fn name(&self) -> String;
 
     /// The longest line that the sink takes as one event, in bytes.
     fn line_bytes_max(&self) -> usize;
 
-    /// Tries once to store `batch`. Dropping the future gives the try up: then nobody knows whether it was stored.
-    fn put<'a>(&'a mut self, to: &'a Destination, batch: &'a Batch) -> Put<'a>;
+    /// Tries once to store `batch`. Several tries may be under way at a time. Dropping the future gives the try up: then nobody
+    /// knows whether it was stored.
+    fn put<'a>(&'a self, to: &'a Destination, batch: &'a Batch) -> Put<'a>;
 }

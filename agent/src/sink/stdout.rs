@@ -22,7 +22,7 @@ impl Sink for Stdout {
         STDOUT_LINE_BYTES_MAX
     }
 
-    fn put<'a>(&'a mut self, _: &'a Destination, batch: &'a Batch) -> Put<'a> {
+    fn put<'a>(&'a self, _: &'a Destination, batch: &'a Batch) -> Put<'a> {
         Box::pin(async move {
             let mut out = std::io::stdout().lock();
             let printed = batch.events().iter().try_for_each(|event| writeln!(out, "{}", event.message));

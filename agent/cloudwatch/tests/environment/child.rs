@@ -21,7 +21,7 @@ pub(crate) fn run(environment: &str) {
 }
 
 async fn put_once(environment: Environment) {
-    let mut sink = match CloudWatchSink::connect(environment).await {
+    let sink = match CloudWatchSink::connect(environment).await {
         Ok(sink) => sink,
         Err(error) => return println!("{error}"),
     };

@@ -20,9 +20,9 @@ use trace_agent_core::clock::now_ms;
 use trace_agent_core::config::{Config, SinkChoice};
 use trace_agent_core::pipeline::{self, Finisher};
 use trace_agent_core::private;
-use trace_agent_core::ship::{Deadline, Shipped, Shipper};
+use trace_agent_core::ship::{Deadline, Shipper};
 use trace_agent_core::sink::Destination;
-use trace_agent_core::spool::{self, Spool, Ticket};
+use trace_agent_core::spool::{self, Limits, Spool, Sync, Ticket};
 use trace_agent_core::symbolize::Symbolizer;
 use trace_record::batch::{self, Event};
 use trace_record::render::{self, STDOUT_LINE_BYTES_MAX};
@@ -46,6 +46,10 @@ const REST_MAX: Duration = Duration::from_secs(30);
 
 /// Bytes of records that wait. /tmp is the function's, and 512 MB at the least.
 const WAITING_BYTES_MAX: usize = 1024 * 1024;
+
+/// What waits is printed long before the spool lets anything go. It need not outlive a power cut, which /tmp does not either.
+const SPOOL_LIMITS: Limits =
+    Limits { bytes_max: 8 * WAITING_BYTES_MAX as u64, sync: Sync::Every(Duration::MAX) };
 
 /// Records whose ids are remembered for those that amend them, as many as closed failures are.
 const IDS_MAX: usize = 256;
@@ -109,7 +113,11 @@ impl Outbox {
         let source_roots =
             if config.source_roots.is_empty() { vec![task_root] } else { config.source_roots.clone() };
         Self {
-            finisher: Finisher::new(Symbolizer::new(&debug_dirs, &source_roots), config.policy.clone()),
+            finisher: Finisher::new(
+                Symbolizer::new(&debug_dirs, &source_roots),
+                config.policy.clone(),
+                config.storm_limit,
+            ),
             config,
             connect,
             road: Road::Unopened,
@@ -148,7 +156,7 @@ impl Outbox {
         if matches!(self.road, Road::Unopened) {
             self.open(function, deadline).await;
         }
-        if self.spool.is_none() && self.config.sink != SinkChoice::Stdout {
+        if self.spool.is_none() && self.config.sinks != [SinkChoice::Stdout] {
             self.open_spool();
         }
         let line_bytes_max = match &self.road {
@@ -253,9 +261,9 @@ impl Outbox {
             }
             _ = deadline.reached_after(REST) => Err("no answer in time".to_owned()),
         };
-        let to = self.to.get_or_insert_with(|| destination(&self.config, function)).clone();
+        self.to.get_or_insert_with(|| destination(&self.config, function));
         self.road = match opened {
-            Ok(sink) => Road::Sink(Shipper::new(sink, to)),
+            Ok(sinks) => Road::Sink(Shipper::new(sinks, None)),
             Err(error) => {
                 say(format_args!("records go to standard output: {error}"));
                 Road::Out
@@ -275,27 +283,25 @@ impl Outbox {
     }
 
     /// Sends events, and gives back those that must wait.
-    async fn send(&mut self, events: Vec<Event>, deadline: &mut Deadline) -> Vec<Event> {
-        let Road::Sink(shipper) = &mut self.road else { return events };
+    async fn send(&mut self, events: Vec<Event>, deadline: &Deadline) -> Vec<Event> {
+        let (Road::Sink(shipper), Some(to)) = (&self.road, &self.to) else { return events };
         let (batches, refused) = batch::batches(events, now_ms());
         let mut refused: Vec<(Event, String)> =
-            refused.into_iter().map(|(event, refusal)| (event, format!("{refusal:?}"))).collect();
+            refused.into_iter().map(|(event, refusal)| (event, refusal.to_string())).collect();
         let (mut unsent, mut fault) = (Vec::new(), None);
         for batch in batches {
             if fault.is_some() {
                 unsent.extend_from_slice(batch.events());
                 continue;
             }
-            let settled = match shipper.ship(batch, deadline).await {
-                Shipped::Done(settled) => settled,
-                Shipped::Unsent { error, events, settled } => {
-                    self.unsent.say(format_args!("{error}"));
-                    unsent.extend(events);
-                    fault = Some(error.fault);
-                    settled
-                }
-            };
-            refused.extend(settled.refused);
+            let shipped = shipper.ship(to, &batch, deadline).await;
+            let said = shipped.refused(&batch).map(|(event, reason)| (event.clone(), reason.to_owned()));
+            refused.extend(said);
+            if let Some(error) = &shipped.error {
+                self.unsent.say(format_args!("{error}"));
+                fault = Some(error.fault);
+            }
+            unsent.extend(shipped.open(&batch));
         }
         for (event, reason) in refused {
             self.refused.say(format_args!("the sink refuses a record, which is printed: {reason}"));
@@ -343,11 +349,13 @@ impl Outbox {
 
     /// Keeps events for the next try: in the spool, else on standard output.
     fn put_away(&mut self, events: Vec<Event>) {
-        for event in events {
-            match self.spool.as_mut().map(|spool| spool.append(&event)) {
-                Some(Ok(ticket)) => self.waiting.push_back((ticket, event)),
-                Some(Err(_)) | None => self.print(&[event]),
-            }
+        let kept = self.spool.as_mut().and_then(|spool| {
+            spool.append(&events).ok()?;
+            spool.take(usize::MAX).ok()
+        });
+        match kept {
+            Some(kept) => self.waiting.extend(kept),
+            None => self.print(&events),
         }
         let mut bytes: usize = self.waiting.iter().map(|(_, event)| event.message.len()).sum();
         while bytes > WAITING_BYTES_MAX {
@@ -382,7 +390,9 @@ fn for_stdout(line: &str) -> Cow<'_, str> {
 /// Opens the spool in a folder that nobody else may enter, with what an earlier worker left there: /tmp outlives a reset.
 fn open_spool(folder: &Path) -> std::io::Result<(Spool, Vec<(Ticket, Event)>)> {
     private::folder(folder)?;
-    Spool::open(folder)
+    let (mut spool, _) = Spool::open(folder, SPOOL_LIMITS)?;
+    let waiting = spool.take(usize::MAX)?;
+    Ok((spool, waiting))
 }
 
 /// The function's own log group, and a stream of our own in it, named as Lambda names its streams.

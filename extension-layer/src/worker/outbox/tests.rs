@@ -1,5 +1,6 @@
 use std::cell::{Cell, RefCell};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use trace_agent_core::choose::Opened;
 use trace_agent_core::config::Settings;
@@ -36,7 +37,7 @@ impl Sink for Moody {
         render::CLOUDWATCH_LINE_BYTES_MAX
     }
 
-    fn put<'a>(&'a mut self, _: &'a Destination, batch: &'a Batch) -> Put<'a> {
+    fn put<'a>(&'a self, _: &'a Destination, batch: &'a Batch) -> Put<'a> {
         TRIES.with_borrow_mut(|tries| *tries += 1);
         let mood = MOOD.with_borrow(|mood| *mood);
         Box::pin(async move {
@@ -56,7 +57,7 @@ impl Sink for Moody {
 
 fn connect() -> Opened<'static> {
     OPENED.set(OPENED.get() + 1);
-    Box::pin(async { Ok(Box::new(Moody) as Box<dyn Sink>) })
+    Box::pin(async { Ok(Arc::new(Moody) as Arc<dyn Sink>) })
 }
 
 /// An outbox before a moody sink, and what it prints.
@@ -139,7 +140,7 @@ async fn a_sink_that_hangs_is_left_alone_and_what_waited_is_sent_when_it_is_well
     stand.ship(Mood::Stores, "", false).await;
     assert_eq!(stored(), ["first", "second"]);
     assert_eq!(stand.printed(), NOTHING);
-    assert!(Spool::open(&stand.outbox.spool_folder).unwrap().1.is_empty());
+    assert!(!spool::has_waiting(&stand.outbox.spool_folder));
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +157,7 @@ async fn a_sink_that_fails_again_and_again_is_asked_ever_more_seldom_and_never_g
     }
     stand.ship(Mood::Stores, "", false).await;
     assert_eq!((stored().len(), stand.printed()), (3, vec![]));
-    assert!(Spool::open(&stand.outbox.spool_folder).unwrap().1.is_empty());
+    assert!(!spool::has_waiting(&stand.outbox.spool_folder));
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,7 +209,7 @@ async fn at_shutdown_what_waits_is_tried_once_more_and_then_printed() {
     let mut printed = stand.printed();
     printed.sort();
     assert_eq!(printed, ["first", "second"]);
-    assert!(Spool::open(&stand.outbox.spool_folder).unwrap().1.is_empty());
+    assert!(!spool::has_waiting(&stand.outbox.spool_folder));
 }
 
 #[tokio::test(start_paused = true)]
