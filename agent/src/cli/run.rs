@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::ValueEnum;
+use clap::{ValueEnum, value_parser};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use trace_capture::wire::SOCKET_PATH;
@@ -13,7 +13,8 @@ use trace_capture::wire::SOCKET_PATH;
 use super::Usage;
 use crate::choose::{self, Connect, Home};
 use crate::config::{Settings, SinkChoice};
-use crate::sidecar::{self, DRAIN_MAX, Plan, Summary};
+use crate::sidecar::{self, DRAIN_MAX, Pace, Plan};
+use crate::spool::{Limits, Sync};
 
 /// How long after the drain the process may take to end.
 const STOP_MARGIN: Duration = Duration::from_secs(3);
@@ -45,8 +46,37 @@ pub struct Args {
     /// The function or service whose failures these are: the dimension of their metrics
     #[arg(long, env = "TRACE_AGENT_FUNCTION_NAME", value_name = "NAME")]
     function_name: Option<String>,
+    /// Collect records for this long before they are sent together, in milliseconds
+    #[arg(long, env = "TRACE_AGENT_BATCH_WAIT_MS", value_name = "MS", default_value = "200", value_parser = value_parser!(u64).range(0..=60_000), help_heading = "Shipping")]
+    batch_wait_ms: u64,
+    /// Requests of one log stream that are on their way; more than 1 gives the order of records up
+    #[arg(long, env = "TRACE_AGENT_IN_FLIGHT", value_name = "NUMBER", default_value = "1", value_parser = value_parser!(u8).range(1..=8), help_heading = "Shipping")]
+    in_flight: u8,
+    /// Send the agent's own metrics every so many seconds; 0 for never
+    #[arg(long, env = "TRACE_AGENT_HEALTH_S", value_name = "S", default_value = "60", value_parser = value_parser!(u64).range(0..=86_400), help_heading = "Shipping")]
+    health_s: u64,
+    /// What pushed records may take in the state directory, or in memory without one; the oldest go if that is too little
+    #[arg(long, env = "TRACE_AGENT_SPOOL_BYTES", value_name = "BYTES", default_value = "67108864", value_parser = value_parser!(u64).range(4_194_304..), help_heading = "Shipping")]
+    spool_bytes: u64,
+    /// Make pushed records outlive a power cut within this time, in milliseconds; 0 for before they are accepted
+    #[arg(long, env = "TRACE_AGENT_SPOOL_SYNC_MS", value_name = "MS", default_value = "500", value_parser = value_parser!(u64).range(0..=60_000), help_heading = "Shipping")]
+    spool_sync_ms: u64,
     #[command(flatten)]
     settings: Settings,
+}
+
+impl Args {
+    fn pace(&self) -> Pace {
+        Pace { batch_wait: Duration::from_millis(self.batch_wait_ms), in_flight: self.in_flight.into() }
+    }
+
+    fn spool(&self) -> Limits {
+        let sync = match self.spool_sync_ms {
+            0 => Sync::Each,
+            ms => Sync::Every(Duration::from_millis(ms)),
+        };
+        Limits { bytes_max: self.spool_bytes, sync }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -59,6 +89,7 @@ enum From {
 
 pub(super) fn execute(args: Args, connect: Connect) -> anyhow::Result<()> {
     let config = super::config(&args.settings, SinkChoice::CloudWatch)?;
+    let (pace, spool) = (args.pace(), args.spool());
     let (stdin, paths): (Vec<String>, Vec<String>) = args.paths.into_iter().partition(|path| path == "-");
     if args.once && stdin.is_empty() && paths.is_empty() {
         let missing = "--once needs something to read: a file, a quoted glob, or - for standard input";
@@ -74,19 +105,22 @@ pub(super) fn execute(args: Args, connect: Connect) -> anyhow::Result<()> {
         socket: Some(args.socket.unwrap_or_else(|| SOCKET_PATH.into())),
         http: args.http,
         function_name: args.function_name,
+        pace,
+        spool,
+        health: (args.health_s > 0).then(|| Duration::from_secs(args.health_s)),
     };
     let once = plan.once;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let summary = runtime.block_on(async {
         let stop = stop()?;
-        let sink = choose::open(&config, Home::Host, connect).await?;
-        sidecar::run(plan, &config, sink, stop).await
+        let sinks = choose::open(&config, Home::Host, connect).await?;
+        sidecar::run(plan, &config, sinks, stop).await
     })?;
     // A thread may still sit in a read of standard input; nothing of it is needed.
     runtime.shutdown_background();
-    say(&summary);
-    if once && (summary.pending > 0 || summary.dropped > 0) {
-        bail!("{} records are not acknowledged", summary.pending + summary.dropped);
+    anstream::eprintln!("trace-agent: {summary}");
+    if once && !summary.is_complete() {
+        bail!("{} records are not acknowledged", summary.pending + summary.dropped + summary.evicted);
     }
     Ok(())
 }
@@ -120,12 +154,4 @@ fn stop() -> std::io::Result<impl Future<Output = ()>> {
             std::future::pending().await
         }
     })
-}
-
-/// Accounts for every failure: found = stored + refused + pending.
-fn say(summary: &Summary) {
-    let Summary { found, stored, refused, pending, dropped } = summary;
-    anstream::eprintln!(
-        "trace-agent: {found} failures found, {stored} stored, {refused} refused, {pending} pending, {dropped} unreadable"
-    );
 }

@@ -126,7 +126,9 @@ pub(super) async fn start(
         files.discover(&mut inputs.threads, plan.paths.clone(), paths.into_iter().collect());
     }
     if plan.stdin {
-        read_stdin(&mut inputs.threads, Arc::clone(intake), Arc::clone(&inputs.stopped));
+        // One that reads to the end can wait, as can whoever pipes into it. Otherwise it is a program's log, which must never stand still.
+        let room_bytes = if plan.once { plan.spool.bytes_max / 2 } else { u64::MAX };
+        read_stdin(&mut inputs.threads, Arc::clone(intake), Arc::clone(&inputs.stopped), room_bytes);
     }
     if let Some(socket) = socket {
         receive_captures(&mut inputs.threads, socket, Arc::clone(intake), Arc::clone(&inputs.stopped));
@@ -157,13 +159,14 @@ impl Files {
             (Arc::clone(&self.intake), self.sender.clone(), Arc::clone(&self.stopped), self.until);
         move || {
             let stopped = || stopped.load(Ordering::Relaxed);
+            let path: Arc<Path> = path.into();
             let mut from = from;
             let mut said = false;
             loop {
                 let followed = follow::follow(&path, from, until, &stopped, &mut |found| {
                     let record = found.block.and_then(|block| block.read());
                     from = Some(found.next);
-                    intake.file(path.clone(), record, found.at, found.next)
+                    intake.file(&sender, &path, record, found.at, found.next)
                 });
                 let Err(error) = followed else { break };
                 if !std::mem::replace(&mut said, true) {
@@ -179,7 +182,6 @@ impl Files {
                 // A rotation sets permissions a moment later than it makes the file.
                 std::thread::sleep(READ_AGAIN);
             }
-            drop(sender);
         }
     }
 
@@ -236,7 +238,7 @@ fn is_glob(path: &str) -> bool {
 }
 
 /// Reads standard input on two threads: one may sit in a read that nothing can end, the other notices when nothing comes.
-fn read_stdin(threads: &mut JoinSet<()>, intake: Arc<Intake>, stopped: Arc<AtomicBool>) {
+fn read_stdin(threads: &mut JoinSet<()>, intake: Arc<Intake>, stopped: Arc<AtomicBool>, room_bytes: u64) {
     let (sender, lines) = mpsc::sync_channel(LINES_WAITING);
     // Not one of the runtime's threads: those are waited for.
     std::thread::spawn(move || {
@@ -244,7 +246,7 @@ fn read_stdin(threads: &mut JoinSet<()>, intake: Arc<Intake>, stopped: Arc<Atomi
             warn!(%error, "standard input cannot be read any further");
         }
     });
-    threads.spawn_blocking(move || detect(&lines, &intake, &stopped));
+    threads.spawn_blocking(move || detect(&lines, &intake, &stopped, room_bytes));
 }
 
 fn read_lines(input: &mut impl BufRead, lines: &mpsc::SyncSender<Vec<u8>>) -> io::Result<()> {
@@ -258,7 +260,7 @@ fn read_lines(input: &mut impl BufRead, lines: &mpsc::SyncSender<Vec<u8>>) -> io
     }
 }
 
-fn detect(lines: &mpsc::Receiver<Vec<u8>>, intake: &Intake, stopped: &AtomicBool) {
+fn detect(lines: &mpsc::Receiver<Vec<u8>>, intake: &Intake, stopped: &AtomicBool, room_bytes: u64) {
     let mut detector = Detector::<()>::default();
     let mut idle = Duration::ZERO;
     loop {
@@ -277,7 +279,7 @@ fn detect(lines: &mpsc::Receiver<Vec<u8>>, intake: &Intake, stopped: &AtomicBool
         };
         let records = closed.iter().filter_map(Block::read);
         for record in records {
-            if !push_blocking(intake, &record, stopped) {
+            if !push_blocking(intake, &record, stopped, room_bytes) {
                 return;
             }
         }
@@ -287,24 +289,28 @@ fn detect(lines: &mpsc::Receiver<Vec<u8>>, intake: &Intake, stopped: &AtomicBool
     }
 }
 
-/// Pushes what can wait: while the spool takes nothing the pipe fills up, and then the writer waits. False if a stop came first.
-fn push_blocking(intake: &Intake, record: &Record, stopped: &AtomicBool) -> bool {
+/// Pushes what can wait: while the spool keeps more than `room_bytes`, or cannot be written, nothing more is read. False if a stop
+/// came first.
+fn push_blocking(intake: &Intake, record: &Record, stopped: &AtomicBool, room_bytes: u64) -> bool {
     let mut said = false;
     loop {
-        match intake.push(vec![record.clone()], "stdin") {
-            Ok(()) => return true,
-            Err(error) if stopped.load(Ordering::Relaxed) => {
-                intake.count_dropped();
-                warn!(%error, "a record is lost");
-                return false;
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut said, true) {
-                    warn!(%error, "standard input waits");
+        let is_stopped = stopped.load(Ordering::Relaxed);
+        if intake.spool_bytes() <= room_bytes || is_stopped {
+            match intake.push(vec![record.clone()], "stdin") {
+                Ok(()) => return true,
+                Err(error) if is_stopped => {
+                    intake.count_dropped();
+                    warn!(%error, "a record is lost");
+                    return false;
                 }
-                std::thread::sleep(STOP_POLL);
+                Err(error) => {
+                    if !std::mem::replace(&mut said, true) {
+                        warn!(%error, "standard input waits");
+                    }
+                }
             }
         }
+        std::thread::sleep(STOP_POLL);
     }
 }
 
