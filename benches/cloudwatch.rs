@@ -60,7 +60,8 @@ fn put(criterion: &mut Criterion, name: &str, events: usize) {
     let batch = batch(events);
     let body = body(&to, &batch);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let sink = runtime.block_on(CloudWatchSink::connect(Environment::LAMBDA)).unwrap();
+    let sink =
+        runtime.block_on(CloudWatchSink::connect(Environment::LAMBDA, CloudWatchOptions::default())).unwrap();
     let address = env::var(ENDPOINT_VARIABLE).unwrap().replace("http://", "");
     let mut connection = Connection::open(&address);
 

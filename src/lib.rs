@@ -13,21 +13,24 @@ pub mod cli;
 use std::sync::Arc;
 
 use trace_agent_core::choose::Opened;
+use trace_agent_core::config::CloudWatchOptions;
 use trace_agent_core::sink::Sink;
 use trace_cloudwatch::{CloudWatchSink, Environment};
 
 /// Opens the CloudWatch sink in a Lambda sandbox. Here and in [`connect_on_host`] the crate that names AWS meets the others.
 #[must_use]
-pub fn connect_in_lambda() -> Opened<'static> {
-    connect(Environment::LAMBDA)
+pub fn connect_in_lambda(options: CloudWatchOptions) -> Opened<'static> {
+    connect(Environment::LAMBDA, options)
 }
 
 /// Opens the CloudWatch sink anywhere else.
 #[must_use]
-pub fn connect_on_host() -> Opened<'static> {
-    connect(Environment::HOST)
+pub fn connect_on_host(options: CloudWatchOptions) -> Opened<'static> {
+    connect(Environment::HOST, options)
 }
 
-fn connect(environment: Environment) -> Opened<'static> {
-    Box::pin(async move { Ok(Arc::new(CloudWatchSink::connect(environment).await?) as Arc<dyn Sink>) })
+fn connect(environment: Environment, options: CloudWatchOptions) -> Opened<'static> {
+    Box::pin(
+        async move { Ok(Arc::new(CloudWatchSink::connect(environment, options).await?) as Arc<dyn Sink>) },
+    )
 }

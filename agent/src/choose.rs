@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::config::{Config, SinkChoice};
+use crate::config::{CloudWatchOptions, Config, SinkChoice};
 use crate::sink::Sink;
 use crate::sink::file::FileSink;
 use crate::sink::stdout::Stdout;
@@ -22,7 +22,7 @@ pub enum Home {
 pub type Opened<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Arc<dyn Sink>>> + Send + 'a>>;
 
 /// Opens the CloudWatch sink. The crate that can do it depends on this one, so the program hands it in.
-pub type Connect = fn() -> Opened<'static>;
+pub type Connect = fn(CloudWatchOptions) -> Opened<'static>;
 
 /// Opens the configured sinks.
 ///
@@ -35,10 +35,10 @@ pub async fn open(config: &Config, home: Home, connect: Connect) -> anyhow::Resu
         sinks.push(match choice {
             SinkChoice::File(directory) => Arc::new(FileSink::open(directory)?),
             SinkChoice::Stdout => Arc::new(Stdout),
-            SinkChoice::CloudWatch => connect().await?,
+            SinkChoice::CloudWatch => connect(config.cloudwatch.clone()).await?,
             // In Lambda an extension is not told its log group, and a guess would create a stray one.
             SinkChoice::Auto if home == Home::Lambda && config.log_group.is_none() => Arc::new(Stdout),
-            SinkChoice::Auto => connect().await?,
+            SinkChoice::Auto => connect(config.cloudwatch.clone()).await?,
         });
     }
     Ok(sinks)

@@ -8,7 +8,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use trace_record::batch::{BATCH_BYTES_MAX, EVENT_OVERHEAD_BYTES};
 use trace_record::metrics::dimensions::Dimensions;
+use trace_record::render::CLOUDWATCH_LINE_BYTES_MAX;
 use trace_record::{Policy, storm, text};
 
 use crate::sink::Destination;
@@ -35,9 +37,30 @@ pub struct Settings {
     /// Full records of one fingerprint a minute; further ones are counted without their stacks. 0 for no limit [default: 60]
     #[arg(long, env = "TRACE_AGENT_STORM_LIMIT", value_name = "NUMBER", help_heading = "Shipping")]
     pub storm_limit: Option<String>,
+    /// What concerns CloudWatch Logs alone.
+    #[command(flatten)]
+    pub cloudwatch: CloudWatchSettings,
     /// What completes a record.
     #[command(flatten)]
     pub detail: Detail,
+}
+
+/// What was typed of CloudWatch Logs.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "CloudWatch Logs")]
+pub struct CloudWatchSettings {
+    /// The longest event that is sent, in bytes; older regions and stand-ins take 262144 [default: 1048576]
+    #[arg(long, env = "TRACE_AGENT_EVENT_BYTES_MAX", value_name = "BYTES")]
+    pub event_bytes_max: Option<String>,
+    /// How many days a log group that is created keeps its events, as CloudWatch Logs allows: 1, 3, 5, 7, 14, 30 and so on [default: for ever]
+    #[arg(long, env = "TRACE_AGENT_LOG_RETENTION_DAYS", value_name = "DAYS")]
+    pub log_retention_days: Option<String>,
+    /// The KMS key (its ARN) with which a log group that is created is encrypted
+    #[arg(long, env = "TRACE_AGENT_LOG_KMS_KEY", value_name = "ARN")]
+    pub log_kms_key: Option<String>,
+    /// The class of a log group that is created: STANDARD, INFREQUENT_ACCESS (no metrics are taken out of records there) or DELIVERY
+    #[arg(long, env = "TRACE_AGENT_LOG_CLASS", value_name = "CLASS")]
+    pub log_class: Option<String>,
 }
 
 /// What was typed of names, sources and secrets.
@@ -102,6 +125,12 @@ impl Settings {
             log_stream: text("TRACE_AGENT_LOG_STREAM"),
             dimensions: text("TRACE_AGENT_DIMENSIONS").into_iter().collect(),
             storm_limit: text("TRACE_AGENT_STORM_LIMIT"),
+            cloudwatch: CloudWatchSettings {
+                event_bytes_max: text("TRACE_AGENT_EVENT_BYTES_MAX"),
+                log_retention_days: text("TRACE_AGENT_LOG_RETENTION_DAYS"),
+                log_kms_key: text("TRACE_AGENT_LOG_KMS_KEY"),
+                log_class: text("TRACE_AGENT_LOG_CLASS"),
+            },
             detail: Detail {
                 source_root: list("TRACE_AGENT_SOURCE_ROOT"),
                 debug_dir: list("TRACE_AGENT_DEBUG_DIR"),
@@ -159,6 +188,35 @@ impl SinkChoice {
     }
 }
 
+/// What concerns CloudWatch Logs alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudWatchOptions {
+    /// The longest line that is sent as one event, in bytes.
+    pub line_bytes_max: usize,
+    /// How long a log group that is created keeps its events, in days; for ever if not given.
+    pub retention_days: Option<i32>,
+    /// The key with which it is encrypted.
+    pub kms_key: Option<String>,
+    /// Its class, in the service's words.
+    pub class: Option<String>,
+}
+
+impl Default for CloudWatchOptions {
+    fn default() -> Self {
+        Self { line_bytes_max: CLOUDWATCH_LINE_BYTES_MAX, retention_days: None, kms_key: None, class: None }
+    }
+}
+
+/// The retentions that PutRetentionPolicy takes, in days.
+const RETENTIONS: [i32; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+
+/// The classes that CreateLogGroup takes.
+const CLASSES: [&str; 3] = ["STANDARD", "INFREQUENT_ACCESS", "DELIVERY"];
+
+/// The bounds of what can be asked for as the longest event, in bytes. A record is never cut below the first.
+const EVENT_BYTES: std::ops::RangeInclusive<usize> = 64 * 1024 + EVENT_OVERHEAD_BYTES..=BATCH_BYTES_MAX;
+
 /// What the settings mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -176,6 +234,8 @@ pub struct Config {
     pub policy: Policy,
     /// Full records of one fingerprint a minute; 0 for all of them.
     pub storm_limit: u32,
+    /// What concerns CloudWatch Logs alone.
+    pub cloudwatch: CloudWatchOptions,
 }
 
 impl Config {
@@ -204,7 +264,41 @@ impl Config {
             |text| text.parse::<u32>().is_ok(),
             "a whole number, 0 for no limit",
         );
+        let typed_of = &settings.cloudwatch;
+        let event_bytes_max = checked(
+            "TRACE_AGENT_EVENT_BYTES_MAX",
+            &typed_of.event_bytes_max,
+            |text| text.parse().is_ok_and(|bytes: usize| EVENT_BYTES.contains(&bytes)),
+            "from 65562 to 1048576",
+        );
+        let retention_days = checked(
+            "TRACE_AGENT_LOG_RETENTION_DAYS",
+            &typed_of.log_retention_days,
+            |text| text.parse().is_ok_and(|days: i32| RETENTIONS.contains(&days)),
+            "a number of days that CloudWatch Logs knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653",
+        );
+        let kms_key = checked(
+            "TRACE_AGENT_LOG_KMS_KEY",
+            &typed_of.log_kms_key,
+            |text| text.starts_with("arn:") && text.len() <= 256,
+            "the ARN of a KMS key, such as arn:aws:kms:REGION:ACCOUNT:key/ID",
+        );
+        let class = checked(
+            "TRACE_AGENT_LOG_CLASS",
+            &typed_of.log_class,
+            |text| CLASSES.contains(&text),
+            "STANDARD, INFREQUENT_ACCESS or DELIVERY",
+        );
+        let cloudwatch = CloudWatchOptions {
+            line_bytes_max: event_bytes_max
+                .and_then(|text| text.parse::<usize>().ok())
+                .map_or(CLOUDWATCH_LINE_BYTES_MAX, |bytes| bytes - EVENT_OVERHEAD_BYTES),
+            retention_days: retention_days.and_then(|text| text.parse().ok()),
+            kms_key,
+            class,
+        };
         let mut config = Self {
+            cloudwatch,
             sinks: typed.as_deref().and_then(SinkChoice::read_all).unwrap_or_else(|| vec![sink]),
             storm_limit: storm_limit.and_then(|text| text.parse().ok()).unwrap_or(storm::LIMIT_DEFAULT),
             log_group: checked(
@@ -313,6 +407,35 @@ mod tests {
         assert_eq!(read("stdout,nowhere", "").0.sinks, [SinkChoice::Auto]);
         assert_eq!(read("cloudwatch", "/a/b").0.log_group.as_deref(), Some("/a/b"));
         assert_eq!(read("", "").0.source_roots, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    }
+
+    #[test]
+    fn what_cloudwatch_would_refuse_is_refused_here() {
+        let read = |name: &'static str, value: &'static str| {
+            let variable = move |asked: &str| (asked == name).then(|| value.to_owned());
+            Config::read(&Settings::from_variables(variable), SinkChoice::Auto)
+        };
+        let (config, problems) = read("TRACE_AGENT_EVENT_BYTES_MAX", "262144");
+        assert_eq!((config.cloudwatch.line_bytes_max, problems.len()), (262_118, 0));
+        assert_eq!(read("TRACE_AGENT_LOG_RETENTION_DAYS", "400").0.cloudwatch.retention_days, Some(400));
+        assert_eq!(read("TRACE_AGENT_LOG_CLASS", "STANDARD").0.cloudwatch.class.as_deref(), Some("STANDARD"));
+        for (name, value) in [
+            ("TRACE_AGENT_EVENT_BYTES_MAX", "1048577"),
+            ("TRACE_AGENT_EVENT_BYTES_MAX", "1000"),
+            ("TRACE_AGENT_LOG_RETENTION_DAYS", "8"),
+            ("TRACE_AGENT_LOG_KMS_KEY", "my-key"),
+            ("TRACE_AGENT_LOG_CLASS", "standard"),
+            ("TRACE_AGENT_STORM_LIMIT", "-1"),
+            ("TRACE_AGENT_DIMENSIONS", "requestId"),
+        ] {
+            let (config, problems) = read(name, value);
+            assert_eq!(
+                (config.cloudwatch, problems.len()),
+                (CloudWatchOptions::default(), 1),
+                "{name}={value}"
+            );
+            assert_eq!(problems[0].field, name);
+        }
     }
 
     #[test]

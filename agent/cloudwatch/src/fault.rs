@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudwatchlogs::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use trace_record::batch::EVENT_OVERHEAD_BYTES;
 use trace_record::retry::Fault;
 use trace_record::text;
 
@@ -43,7 +44,8 @@ fn judge<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> (Fau
             let status = raw.status().as_u16();
             let after = raw.headers().get("retry-after").and_then(|text| text.trim().parse().ok());
             let after = after.map(Duration::from_secs);
-            let fault = answer.err().code().and_then(|code| by_code(code, after));
+            let fault = answer.err().message().and_then(too_long);
+            let fault = fault.or_else(|| by_code(answer.err().code()?, after));
             (fault.unwrap_or_else(|| by_status(status, after)), said(answer.err(), status))
         }
         SdkError::ResponseError(answer) => {
@@ -58,6 +60,14 @@ fn judge<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> (Fau
         // The request was never built. Its parts come from the configuration and from batches that keep the limits.
         _ => (Fault::Invalid, first_line(&chain(error))),
     }
+}
+
+/// Reads the words of the service that name the limit of an event, its 26 bytes included.
+fn too_long(message: &str) -> Option<Fault> {
+    let (_, limit) = message.strip_prefix("Log event too large: ")?.split_once(" exceeds limit of ")?;
+    let digits = limit.split(|c: char| !c.is_ascii_digit()).next()?;
+    let bytes_max = digits.parse::<usize>().ok().map(|bytes| bytes.saturating_sub(EVENT_OVERHEAD_BYTES));
+    Some(Fault::TooLong { bytes_max })
 }
 
 fn by_code(code: &str, after: Option<Duration>) -> Option<Fault> {
@@ -189,7 +199,8 @@ fn advice(fault: Fault, code: Option<&str>, operation: &str) -> String {
     }
 }
 
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+/// The first cause of this type.
+pub(crate) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     causes(error).find_map(|error| error.downcast_ref())
 }
 

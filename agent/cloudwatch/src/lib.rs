@@ -4,13 +4,17 @@
 //! when and how often to try again is decided once, for every sink, by `trace_record::retry`, which needs to know what
 //! a failure means. Saying that is the larger half of this crate.
 
-mod environment;
 mod fault;
+mod clock;
+mod connector;
+mod environment;
+mod body;
 mod sink;
 // The service as the tests play it; the integration test has the same.
 #[cfg(test)]
 #[path = "../tests/environment/stand_in.rs"]
 mod stand_in;
 
+pub use connector::BundleError;
 pub use environment::{ConnectError, Environment};
 pub use sink::CloudWatchSink;

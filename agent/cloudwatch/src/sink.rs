@@ -4,35 +4,46 @@
 //! remembered: the answer to each request is the only truth, so a stream that somebody deletes under the sink comes
 //! back with the next batch, and the lists of what exists, whose quotas are small, are never asked for.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::config::http::HttpRequest;
 use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::operation::put_log_events::{PutLogEventsError, PutLogEventsOutput};
-use aws_sdk_cloudwatchlogs::types::{InputLogEvent, RejectedLogEventsInfo};
-use trace_agent_core::clock::now_ms;
+use aws_sdk_cloudwatchlogs::types::{LogGroupClass, RejectedLogEventsInfo};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use trace_agent_core::config::CloudWatchOptions;
 use trace_agent_core::sink::{Destination, Error, Put, Receipt, Rejection, Sink};
 use trace_record::batch::Batch;
-use trace_record::render::CLOUDWATCH_LINE_BYTES_MAX;
 use trace_record::retry::Fault;
 
+use crate::body;
+use crate::clock::ServiceClock;
 use crate::environment::{self, ConnectError, Environment};
 use crate::fault::Failure;
+
+/// The shortest limit that is believed: a record is never cut below it.
+const LINE_BYTES_MIN: usize = 64 * 1024;
 
 /// Stores batches in CloudWatch Logs.
 #[derive(Debug)]
 pub struct CloudWatchSink {
     environment: Environment,
+    options: CloudWatchOptions,
     name: String,
+    clock: ServiceClock,
     access: Mutex<Access>,
+    /// The longest line that the service takes, as far as its answers have shown.
+    line_bytes_max: AtomicUsize,
 }
 
 /// How far the sink has come on its way to the service.
 #[derive(Debug)]
 enum Access {
-    /// Region and endpoint are known. A client is made with the first batch: making one reads all the certificates that
-    /// the system trusts.
+    /// Region, endpoint and what is trusted are known. A client is made with the first batch.
     Configured(Box<SdkConfig>),
     /// Batches go through this client, which keeps its connections and its credentials.
     Open(Client),
@@ -41,23 +52,32 @@ enum Access {
 }
 
 impl CloudWatchSink {
-    /// Reads region, endpoint and where credentials are to come from. Nothing is sent to the service, and no credentials
+    /// Reads region, endpoint, certificates and where credentials are to come from. Nothing is sent to the service, and no credentials
     /// are looked for, before the first batch.
     ///
     /// # Errors
     ///
-    /// If nothing says which region to use.
-    pub async fn connect(environment: Environment) -> Result<Self, ConnectError> {
-        Ok(Self::with_config(environment, environment.load().await?))
+    /// If nothing says which region to use, or what is to be trusted cannot be read.
+    pub async fn connect(environment: Environment, options: CloudWatchOptions) -> Result<Self, ConnectError> {
+        let clock = ServiceClock::default();
+        let config = environment.load(clock.clone()).await?;
+        Ok(Self::with_config(environment, options, clock, config))
     }
 
-    fn with_config(environment: Environment, config: SdkConfig) -> Self {
+    fn with_config(
+        environment: Environment,
+        options: CloudWatchOptions,
+        clock: ServiceClock,
+        config: SdkConfig,
+    ) -> Self {
         let region = config.region().map_or("no region", |region| region.as_ref());
         let name = match environment::endpoint(&config) {
             Some(endpoint) => format!("cloudwatch ({region}, {endpoint})"),
             None => format!("cloudwatch ({region})"),
         };
-        Self { environment, name, access: Mutex::new(Access::Configured(Box::new(config))) }
+        let line_bytes_max = AtomicUsize::new(options.line_bytes_max);
+        let access = Mutex::new(Access::Configured(Box::new(config)));
+        Self { environment, options, name, clock, access, line_bytes_max }
     }
 
     async fn try_once(&self, to: &Destination, batch: &Batch) -> Result<Receipt, Error> {
@@ -67,14 +87,33 @@ impl CloudWatchSink {
                 return Err(self.error(Failure { fault: Fault::Expired, message: error.to_string() }));
             }
         };
-        match store(&client, to, batch).await {
-            Ok(answer) => Ok(receipt(batch.events().len(), answer.rejected_log_events_info())),
+        match store(&client, &self.options, to, batch).await {
+            Ok(answer) => {
+                let accepts_ms = self.clock.service_ms();
+                Ok(receipt(batch.events().len(), answer.rejected_log_events_info(), accepts_ms))
+            }
             Err(failure) => {
-                if failure.fault == Fault::Expired {
-                    *lock(&self.access) = Access::Refused;
-                }
+                self.learn(failure.fault);
                 Err(self.error(failure))
             }
+        }
+    }
+
+    /// Draws from a failure what concerns every later request.
+    fn learn(&self, fault: Fault) {
+        match fault {
+            // If only the clock was wrong, the credentials are good.
+            Fault::Expired if !self.clock.follow() => *lock(&self.access) = Access::Refused,
+            Fault::TooLong { bytes_max: Some(bytes_max) } => {
+                let before = self.line_bytes_max.fetch_min(bytes_max.max(LINE_BYTES_MIN), Ordering::Relaxed);
+                if bytes_max < before {
+                    tracing::info!(
+                        bytes_max,
+                        "the service takes shorter events than it should; they are shortened"
+                    );
+                }
+            }
+            _ => {}
         }
     }
 
@@ -86,7 +125,7 @@ impl CloudWatchSink {
         };
         let client = match known {
             Some(client) => client,
-            None => Client::new(&self.environment.load().await?),
+            None => Client::new(&self.environment.load(self.clock.clone()).await?),
         };
         *lock(&self.access) = Access::Open(client.clone());
         Ok(client)
@@ -107,7 +146,7 @@ impl Sink for CloudWatchSink {
     }
 
     fn line_bytes_max(&self) -> usize {
-        CLOUDWATCH_LINE_BYTES_MAX
+        self.line_bytes_max.load(Ordering::Relaxed)
     }
 
     fn put<'a>(&'a self, to: &'a Destination, batch: &'a Batch) -> Put<'a> {
@@ -115,52 +154,69 @@ impl Sink for CloudWatchSink {
     }
 }
 
-async fn store(client: &Client, to: &Destination, batch: &Batch) -> Result<PutLogEventsOutput, Failure> {
-    let answer = match put_log_events(client, to, batch).await {
+async fn store(
+    client: &Client,
+    options: &CloudWatchOptions,
+    to: &Destination,
+    batch: &Batch,
+) -> Result<PutLogEventsOutput, Failure> {
+    let body = Bytes::from(body::put_log_events(to, batch));
+    let answer = match put_log_events(client, body.clone()).await {
         Err(error) if is(&error, "ResourceNotFoundException") => {
-            create(client, to).await?;
-            put_log_events(client, to, batch).await
+            create(client, options, to).await?;
+            put_log_events(client, body).await
         }
         answer => answer,
     };
     answer.map_err(|error| Failure::of("PutLogEvents", &stream(to), &error))
 }
 
+/// Sends a body of our own: the SDK signs it, sends it and reads the answer.
 async fn put_log_events(
     client: &Client,
-    to: &Destination,
-    batch: &Batch,
+    body: Bytes,
 ) -> Result<PutLogEventsOutput, SdkError<PutLogEventsError>> {
-    let events = batch.events().iter().map(|event| {
-        InputLogEvent::builder().timestamp(event.timestamp_ms).message(event.message.clone()).build()
-    });
-    let events = events.collect::<Result<_, _>>().map_err(SdkError::construction_failure)?;
-    client
-        .put_log_events()
-        .log_group_name(&to.group)
-        .log_stream_name(&to.stream)
-        .set_log_events(Some(events))
-        .send()
-        .await
+    let replace = move |request: &mut HttpRequest| {
+        request.headers_mut().insert("content-length", body.len().to_string());
+        *request.body_mut() = SdkBody::from(body.clone());
+    };
+    client.put_log_events().customize().mutate_request(replace).send().await
 }
 
 /// Creates the stream, and before it the group if that is missing too.
-async fn create(client: &Client, to: &Destination) -> Result<(), Failure> {
+async fn create(client: &Client, options: &CloudWatchOptions, to: &Destination) -> Result<(), Failure> {
     if create_stream(client, to).await? {
         return Ok(());
     }
-    let answer = client.create_log_group().log_group_name(&to.group).send().await;
-    match answer {
-        Ok(_) => tracing::info!(group = to.group, "log group created"),
-        // Somebody else was faster.
-        Err(error) if is(&error, "ResourceAlreadyExistsException") => {}
-        Err(error) => return Err(Failure::of("CreateLogGroup", &group(to), &error)),
-    }
+    create_group(client, options, to).await?;
     if create_stream(client, to).await? {
         return Ok(());
     }
     let message = format!("{} is not there yet, though it has just been created", group(to));
     Err(Failure { fault: Fault::Transient, message })
+}
+
+/// Creates the group as it is wanted. Records are worth more than their retention: without that they are stored all the same.
+async fn create_group(client: &Client, options: &CloudWatchOptions, to: &Destination) -> Result<(), Failure> {
+    let class = options.class.as_deref().map(LogGroupClass::from);
+    let creating = client
+        .create_log_group()
+        .log_group_name(&to.group)
+        .set_kms_key_id(options.kms_key.clone())
+        .set_log_group_class(class);
+    match creating.send().await {
+        Ok(_) => tracing::info!(group = to.group, "log group created"),
+        // Somebody else was faster, and decides.
+        Err(error) if is(&error, "ResourceAlreadyExistsException") => return Ok(()),
+        Err(error) => return Err(Failure::of("CreateLogGroup", &group(to), &error)),
+    }
+    let Some(days) = options.retention_days else { return Ok(()) };
+    let answer = client.put_retention_policy().log_group_name(&to.group).retention_in_days(days).send().await;
+    if let Err(error) = answer {
+        let failure = Failure::of("PutRetentionPolicy", &group(to), &error);
+        tracing::warn!(error = failure.message, "the log group keeps its events for ever");
+    }
+    Ok(())
 }
 
 /// Whether the stream is there now; if not, its group is missing.
@@ -190,7 +246,8 @@ fn stream(to: &Destination) -> String {
 
 /// Reads which events of a batch were refused. The indexes refer to the batch as it was sent: two are the first index
 /// behind the refused events, one is the first refused event itself.
-fn receipt(events: usize, rejected: Option<&RejectedLogEventsInfo>) -> Receipt {
+/// `accepts_ms` is a time that the service would take.
+fn receipt(events: usize, rejected: Option<&RejectedLogEventsInfo>, accepts_ms: i64) -> Receipt {
     let end = |index: Option<i32>| index.map_or(0, |index| usize::try_from(index).unwrap_or(0));
     let too_old = end(rejected.and_then(RejectedLogEventsInfo::too_old_log_event_end_index));
     let expired = end(rejected.and_then(RejectedLogEventsInfo::expired_log_event_end_index));
@@ -213,7 +270,7 @@ fn receipt(events: usize, rejected: Option<&RejectedLogEventsInfo>) -> Receipt {
             reason(index).map(|reason| Rejection {
                 index,
                 reason: reason.to_owned(),
-                accepts_ms: Some(now_ms()),
+                accepts_ms: Some(accepts_ms),
             })
         })
         .collect();
@@ -227,7 +284,6 @@ mod tests {
     use std::time::Duration;
 
     use aws_config::Region;
-    use aws_config::timeout::TimeoutConfig;
     use aws_sdk_cloudwatchlogs::config::Credentials;
     use trace_record::batch::{Event, batches};
 
@@ -250,13 +306,15 @@ mod tests {
 
     async fn sink(url: &str) -> CloudWatchSink {
         let keys = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", Some("session".into()), None, "test");
-        let config = environment::loader(environment::http_client())
+        let clock = ServiceClock::default();
+        let client = environment::Client::new(clock.clone()).unwrap();
+        let config = environment::loader(client)
             .region(Region::new("eu-central-1"))
             .credentials_provider(keys)
             .endpoint_url(url)
             .load()
             .await;
-        CloudWatchSink::with_config(Environment::LAMBDA, config)
+        CloudWatchSink::with_config(Environment::LAMBDA, CloudWatchOptions::default(), clock, config)
     }
 
     /// Puts one batch of three events to a service that gives these answers, and says what was asked of it.
@@ -447,23 +505,12 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn silence_is_judged_by_whether_there_was_a_connection() {
         // The kernel takes the connection; nobody ever reads from it.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-        let short = Duration::from_millis(50);
-        let connecting = TimeoutConfig::builder().connect_timeout(short).build();
-        let waiting = TimeoutConfig::builder().operation_attempt_timeout(short).build();
-        for (scheme, timeouts, fault) in
-            [("https", connecting, Fault::Unreachable), ("http", waiting, Fault::Transient)]
-        {
-            let mut sink = sink(&format!("{scheme}://{}", silent.local_addr().unwrap())).await;
-            let Access::Configured(config) = sink.access.into_inner().unwrap() else {
-                panic!("nothing was put yet")
-            };
-            sink.access = Mutex::new(Access::Configured(Box::new(
-                config.into_builder().timeout_config(timeouts).build(),
-            )));
+        for (scheme, fault) in [("https", Fault::Unreachable), ("http", Fault::Transient)] {
+            let sink = sink(&format!("{scheme}://{}", silent.local_addr().unwrap())).await;
             let error = sink.put(&destination(), &batch(&["a"])).await.unwrap_err();
             assert_eq!(error.fault, fault, "{error}");
         }

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use trace_agent_core::config::CloudWatchOptions;
 use trace_agent_core::sink::{Destination, Sink as _};
 use trace_cloudwatch::{CloudWatchSink, Environment};
 use trace_record::batch::{Event, batches};
@@ -21,7 +22,7 @@ pub(crate) fn run(environment: &str) {
 }
 
 async fn put_once(environment: Environment) {
-    let sink = match CloudWatchSink::connect(environment).await {
+    let sink = match CloudWatchSink::connect(environment, CloudWatchOptions::default()).await {
         Ok(sink) => sink,
         Err(error) => return println!("{error}"),
     };
