@@ -20,7 +20,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// The crates of the workspace and the ones among them that each may use.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("trace-capture", &[]),
     ("trace-itanium", &[]),
     ("trace-packed", &[]),
@@ -28,6 +28,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("trace-symbolizer", &["trace-itanium", "trace-packed", "trace-pclntab"]),
     ("trace-record", &[]),
     ("trace-sandbox", &[]),
+    ("trace-logs-service", &[]),
     ("trace-agent-core", &["trace-capture", "trace-record", "trace-symbolizer"]),
     ("trace-cloudwatch", &["trace-agent-core", "trace-record"]),
     ("trace-extension", &["trace-agent-core", "trace-capture", "trace-record"]),
