@@ -23,14 +23,14 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// A running moto; it ends with the test.
-struct Moto {
+pub(crate) struct Moto {
     server: Child,
-    endpoint: String,
+    pub(crate) endpoint: String,
     python: std::path::PathBuf,
 }
 
 impl Moto {
-    fn start() -> Result<Self, Stop> {
+    pub(crate) fn start() -> Result<Self, Stop> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         Self::start_at(&address)
     }

@@ -14,6 +14,7 @@ mod languages;
 mod local;
 mod sidecar;
 mod cloudwatch;
+mod service;
 mod matrix;
 mod counted;
 mod rie;
@@ -32,6 +33,7 @@ fn main() {
         local::tests(),
         sidecar::tests(),
         cloudwatch::tests(),
+        service::tests(),
         matrix::tests(),
         counted::tests(),
         rie::tests(),
