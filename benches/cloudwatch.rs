@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use criterion::{Criterion, Throughput};
 use serde_json::json;
 use trace_agent_core::clock::now_ms;
+use trace_agent_core::config::CloudWatchOptions;
 use trace_agent_core::sink::{Destination, Sink};
 use trace_cloudwatch::{CloudWatchSink, Environment};
 use trace_record::batch::{BATCH_BYTES_MAX, Batch, EVENT_OVERHEAD_BYTES, Event, batches};

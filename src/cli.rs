@@ -68,7 +68,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => demo::execute(&args),
         Command::Local(args) => local::execute(&args),
-        Command::Agent(command) => command.execute(crate::connect_on_host),
+        Command::Agent(command) => command.execute(crate::connect_on_host, crate::connect_reader),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "trace-agent", &mut std::io::stdout());
             Ok(())

@@ -12,10 +12,11 @@ pub mod cli;
 
 use std::sync::Arc;
 
-use trace_agent_core::choose::Opened;
+use trace_agent_core::choose::{Opened, OpenedReader};
 use trace_agent_core::config::CloudWatchOptions;
+use trace_agent_core::read::Reader;
 use trace_agent_core::sink::Sink;
-use trace_cloudwatch::{CloudWatchSink, Environment};
+use trace_cloudwatch::{CloudWatchReader, CloudWatchSink, Environment};
 
 /// Opens the CloudWatch sink in a Lambda sandbox. Here and in [`connect_on_host`] the crate that names AWS meets the others.
 #[must_use]
@@ -27,6 +28,12 @@ pub fn connect_in_lambda(options: CloudWatchOptions) -> Opened<'static> {
 #[must_use]
 pub fn connect_on_host(options: CloudWatchOptions) -> Opened<'static> {
     connect(Environment::HOST, options)
+}
+
+/// Opens the reader of CloudWatch Logs.
+#[must_use]
+pub fn connect_reader() -> OpenedReader<'static> {
+    Box::pin(async { Ok(Box::new(CloudWatchReader::connect(Environment::HOST).await?) as Box<dyn Reader>) })
 }
 
 fn connect(environment: Environment, options: CloudWatchOptions) -> Opened<'static> {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::config::{CloudWatchOptions, Config, SinkChoice};
+use crate::read::Reader;
 use crate::sink::Sink;
 use crate::sink::file::FileSink;
 use crate::sink::stdout::Stdout;
@@ -23,6 +24,12 @@ pub type Opened<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Arc<dyn Sink>>>
 
 /// Opens the CloudWatch sink. The crate that can do it depends on this one, so the program hands it in.
 pub type Connect = fn(CloudWatchOptions) -> Opened<'static>;
+
+/// What opening a reader comes to.
+pub type OpenedReader<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Box<dyn Reader>>> + Send + 'a>>;
+
+/// Opens the reader of CloudWatch Logs, handed in as [`Connect`] is.
+pub type ConnectReader = fn() -> OpenedReader<'static>;
 
 /// Opens the configured sinks.
 ///

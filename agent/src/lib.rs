@@ -11,6 +11,7 @@ pub mod symbols;
 pub mod symbolize;
 pub mod pipeline;
 pub mod sink;
+pub mod read;
 pub mod config;
 pub mod choose;
 pub mod ship;

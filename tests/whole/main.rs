@@ -15,6 +15,7 @@ mod local;
 mod sidecar;
 mod cloudwatch;
 mod service;
+mod logs;
 mod matrix;
 mod counted;
 mod rie;
@@ -34,6 +35,7 @@ fn main() {
         sidecar::tests(),
         cloudwatch::tests(),
         service::tests(),
+        logs::tests(),
         matrix::tests(),
         counted::tests(),
         rie::tests(),

@@ -10,6 +10,7 @@ mod connector;
 mod environment;
 mod body;
 mod sink;
+mod reader;
 // The service as the tests play it; the integration test has the same.
 #[cfg(test)]
 #[path = "../tests/environment/stand_in.rs"]
@@ -17,4 +18,5 @@ mod stand_in;
 
 pub use connector::BundleError;
 pub use environment::{ConnectError, Environment};
+pub use reader::CloudWatchReader;
 pub use sink::CloudWatchSink;

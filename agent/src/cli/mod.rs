@@ -10,13 +10,14 @@ pub mod symbolize;
 pub mod symbols;
 pub mod normalize;
 pub mod run;
+pub mod logs;
 pub mod check;
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use crate::choose::Connect;
+use crate::choose::{Connect, ConnectReader};
 use crate::config::{Config, Settings, SinkChoice};
 
 /// What the agent can do by itself.
@@ -30,6 +31,8 @@ pub enum Command {
     Normalize(normalize::Args),
     /// Run beside a program: follow logs, receive failures, ship records
     Run(run::Args),
+    /// Read records back from where they were shipped to
+    Logs(logs::Args),
     /// Check the configuration: what it means, and whether the sink can be opened
     Check(check::Args),
 }
@@ -40,12 +43,13 @@ impl Command {
     /// # Errors
     ///
     /// Whatever stood in the way, for people to read.
-    pub fn execute(self, connect: Connect) -> anyhow::Result<()> {
+    pub fn execute(self, connect: Connect, connect_reader: ConnectReader) -> anyhow::Result<()> {
         match self {
             Self::Symbolize(args) => symbolize::execute(&args),
             Self::Symbols(args) => symbols::execute(&args),
             Self::Normalize(args) => normalize::execute(&args),
             Self::Run(args) => run::execute(args, connect),
+            Self::Logs(args) => logs::execute(args, connect_reader),
             Self::Check(args) => check::execute(&args, connect),
         }
     }

@@ -21,6 +21,9 @@ use trace_record::retry::Fault;
 
 use super::{Destination, Error, Put, Receipt, Sink};
 
+/// What the name of a stream's newest file ends with.
+const SUFFIX: &str = ".ndjson";
+
 /// The size at which a file is put aside, in bytes: editors still open it.
 pub const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -58,7 +61,7 @@ impl FileSink {
     /// The file that holds a stream.
     #[must_use]
     pub fn path(&self, to: &Destination) -> PathBuf {
-        self.directory.join(encode(&to.group)).join(format!("{}.ndjson", encode(&to.stream)))
+        group_folder(&self.directory, to).join(format!("{}{SUFFIX}", encode(&to.stream)))
     }
 
     fn append(&self, to: &Destination, batch: &Batch) -> io::Result<()> {
@@ -111,6 +114,16 @@ fn put_aside(path: &Path) -> io::Result<()> {
     std::fs::rename(path, numbered(path, 1))
 }
 
+/// The folder that holds a group.
+pub(crate) fn group_folder(directory: &Path, to: &Destination) -> PathBuf {
+    directory.join(encode(&to.group))
+}
+
+/// The stream whose newest file this is, if it is one.
+pub(crate) fn stream_of(path: &Path) -> Option<String> {
+    decode(path.file_name()?.to_str()?.strip_suffix(SUFFIX)?)
+}
+
 /// The path of an older file of a stream. The greatest number is the oldest.
 #[must_use]
 pub fn numbered(path: &Path, number: u32) -> PathBuf {
@@ -157,6 +170,23 @@ fn encode(name: &str) -> String {
         }
     }
     encoded
+}
+
+/// Undoes [`encode`].
+fn decode(name: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(name.len());
+    let mut bytes = name.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b'/',
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).ok()
 }
 
 #[cfg(test)]
@@ -207,6 +237,8 @@ mod tests {
         let names = ["..", ".", "a/b", "a+b", "../x", "a%2fb", "a\0b", "ä"];
         let encoded: std::collections::BTreeSet<String> = names.iter().map(|name| encode(name)).collect();
         assert_eq!(encoded.len(), names.len());
+        assert!(names.iter().all(|name| decode(&encode(name)).as_deref() == Some(*name)));
+        assert_eq!((decode("%"), decode("%4"), decode("%zz"), decode("%ff")), (None, None, None, None));
         assert!(encoded.iter().all(|name| !name.contains('/') && !name.starts_with('.')), "{encoded:?}");
     }
 }

@@ -27,8 +27,10 @@ struct Cli {
 /// Runs `trace-agent symbols …`.
 pub(crate) fn symbols(arguments: &[&str]) -> Result<(), String> {
     let cli = Cli::parse_from(["trace-agent", "symbols"].iter().chain(arguments));
-    let connect = || unreachable!("symbols needs no sink");
-    cli.command.execute(connect).map_err(|error| format!("{error:#}"))
+    let connect = |_| unreachable!("symbols needs no sink");
+    cli.command
+        .execute(connect, || unreachable!("symbols needs no reader"))
+        .map_err(|error| format!("{error:#}"))
 }
 
 fn text(path: std::path::PathBuf) -> String {

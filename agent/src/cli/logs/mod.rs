@@ -1,0 +1,183 @@
+//! `trace-agent logs`: records, read back from where they were shipped to.
+
+mod selection;
+mod summary;
+mod tail;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use trace_record::{Completion, Record};
+
+use super::Usage;
+use super::people::ForPeople;
+use crate::choose::ConnectReader;
+use crate::clock::now_ms;
+use crate::config::{Detail, LOG_GROUP_DEFAULT};
+use crate::pipeline::Finisher;
+use crate::read::Reader;
+use crate::read::file::FileReader;
+use crate::symbolize::Symbolizer;
+use selection::Selection;
+use summary::Summary;
+use tail::{Line, Tail};
+
+/// Read records back: the last hour of a log group, or what comes from now on.
+///
+/// A record that was delivered twice is shown once. Frames that have only an address are named if their debug files are here.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The log group
+    #[arg(env = "TRACE_AGENT_LOG_GROUP", default_value = LOG_GROUP_DEFAULT)]
+    group: String,
+    /// Read the folder that a file sink wrote instead of CloudWatch Logs
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Only this log stream; may be repeated
+    #[arg(long, value_name = "STREAM", conflicts_with = "stream_prefix")]
+    stream: Vec<String>,
+    /// Only log streams whose names begin so
+    #[arg(long, value_name = "PREFIX")]
+    stream_prefix: Option<String>,
+    /// From when on: how long ago (10m, 2h, 3days), or a time such as 2026-11-26T10:00:00Z
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    since: String,
+    /// Up to when; as --since
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    until: Option<String>,
+    /// Go on, and show what comes
+    #[arg(long, short)]
+    follow: bool,
+    /// Only failures with this fingerprint; may be repeated
+    #[arg(long, value_name = "HEX")]
+    fingerprint: Vec<String>,
+    /// Only failures of this error type; may be repeated
+    #[arg(long = "type", value_name = "TYPE")]
+    error_type: Vec<String>,
+    /// Only failures of this function
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
+    /// Only failures of this invocation
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+    /// Only the record with this id, and those that amend it
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// End after so many records
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<u64>,
+    /// How records are printed [default: pretty on a terminal, else json]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Print one line for each fingerprint instead: how often, from when to when, where
+    #[arg(long, conflicts_with = "follow")]
+    summary: bool,
+    #[command(flatten)]
+    detail: Detail,
+}
+
+/// How records are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Pretty,
+    /// One JSON object a line, as it was stored
+    Json,
+}
+
+pub(super) fn execute(args: Args, connect: ConnectReader) -> anyhow::Result<()> {
+    let (policy, problems) = args.detail.policy();
+    if let Some(problem) = problems.first() {
+        return Err(Usage(problem.to_string()).into());
+    }
+    let symbolizer = Symbolizer::new(&args.detail.debug_dir, &args.detail.source_root);
+    let is_terminal = io::stdout().is_terminal();
+    let mut printer = Printer {
+        finisher: Finisher::new(symbolizer, policy, 0),
+        format: args.format.unwrap_or(if is_terminal { Format::Pretty } else { Format::Json }),
+        summary: args.summary.then(Summary::default),
+        limit: args.limit,
+    };
+    let selection = Selection::new(&args, now_ms())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tail = runtime.block_on(async {
+        let reader: Box<dyn Reader> = match &args.directory {
+            Some(directory) => Box::new(FileReader::new(directory)),
+            None => connect().await?,
+        };
+        let mut tail = Tail::new(reader, selection, args.follow);
+        while let Some(lines) = tail.next().await? {
+            if !printer.page(lines)? {
+                break;
+            }
+        }
+        anyhow::Ok(tail)
+    })?;
+    printer.finish()?;
+    tail.say();
+    Ok(())
+}
+
+/// Where the records go.
+struct Printer {
+    finisher: Finisher,
+    format: Format,
+    summary: Option<Summary>,
+    limit: Option<u64>,
+}
+
+impl Printer {
+    /// Prints a page. False once enough was printed.
+    fn page(&mut self, lines: Vec<Line>) -> anyhow::Result<bool> {
+        for line in lines {
+            if self.limit == Some(0) {
+                return Ok(false);
+            }
+            self.limit = self.limit.map(|left| left - 1);
+            match &mut self.summary {
+                Some(summary) => summary.add(&line.record),
+                None => self.line(line)?,
+            }
+        }
+        // What was asked for while it happens is shown when it does.
+        io::stdout().flush()?;
+        Ok(self.limit != Some(0))
+    }
+
+    fn line(&mut self, line: Line) -> anyhow::Result<()> {
+        let (mut record, stored) = (line.record, line.message);
+        let before = record.clone();
+        self.finisher.finish(&mut record, &Completion::default());
+        match self.format {
+            Format::Pretty => Ok(writeln!(anstream::stdout(), "{}{}", head(&record), ForPeople(&record))?),
+            Format::Json if record == before => Ok(writeln!(io::stdout(), "{stored}")?),
+            Format::Json => Ok(writeln!(io::stdout(), "{}", serde_json::to_string(&record)?)?),
+        }
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        let Some(summary) = self.summary else { return Ok(()) };
+        match self.format {
+            Format::Pretty => Ok(write!(anstream::stdout(), "{summary}")?),
+            Format::Json => summary
+                .rows()
+                .into_iter()
+                .try_for_each(|row| Ok(writeln!(io::stdout(), "{}", serde_json::to_string(row)?)?)),
+        }
+    }
+}
+
+/// What names a record, and how many it stands for.
+fn head(record: &Record) -> String {
+    let parts = [
+        record.timestamp.clone(),
+        record.function_name.clone(),
+        record.fingerprint.as_ref().map(|fingerprint| format!("fingerprint {fingerprint}")),
+        record.id.as_ref().map(|id| format!("id {id}")),
+        record.amends.as_ref().map(|id| format!("amends {id}")),
+        record.repeats.map(|repeats| format!("{repeats} more like it")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("{}\n", parts.join("  "))
+}

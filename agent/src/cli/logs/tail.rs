@@ -1,0 +1,286 @@
+//! Page after page, and again when there is more.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use trace_record::Record;
+use trace_record::retry::{self, Next};
+use tracing::warn;
+
+use super::selection::Selection;
+use crate::read::{Page, Reader};
+use crate::sink::Error;
+
+/// How often a group is asked whether there is more, and how seldom if there never is.
+const POLL: Duration = Duration::from_secs(1);
+const POLL_MAX: Duration = Duration::from_secs(5);
+
+/// How far back each poll looks: a record stands at the time of its failure, and comes when it comes.
+const OVERLAP_MS: i64 = 5 * 60 * 1_000;
+
+/// The most lines, and the most records, that are remembered not to be shown twice.
+const SEEN_MAX: usize = 100_000;
+
+/// How often one page is asked for.
+const TRIES_MAX: u32 = 10;
+
+/// A wanted record, and the line that it was.
+pub(super) struct Line {
+    pub(super) record: Record,
+    pub(super) message: String,
+}
+
+/// A query on its way.
+pub(super) struct Tail {
+    reader: Box<dyn Reader>,
+    selection: Selection,
+    is_followed: bool,
+    /// What continues the query; nothing at its start and at its end.
+    next: Option<String>,
+    is_begun: bool,
+    wait: Duration,
+    newest_ms: i64,
+    lines: Seen,
+    records: Seen,
+    twice: u64,
+    other: u64,
+}
+
+impl Tail {
+    pub(super) fn new(reader: Box<dyn Reader>, selection: Selection, is_followed: bool) -> Self {
+        let newest_ms = selection.query.start_ms.unwrap_or(0);
+        Self {
+            reader,
+            selection,
+            is_followed,
+            next: None,
+            is_begun: false,
+            wait: POLL,
+            newest_ms,
+            lines: Seen::default(),
+            records: Seen::default(),
+            twice: 0,
+            other: 0,
+        }
+    }
+
+    /// The wanted records of the next page, or nothing at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Line>>, Error> {
+        if self.is_begun && self.next.is_none() {
+            if !self.is_followed {
+                return Ok(None);
+            }
+            tokio::time::sleep(self.wait).await;
+            let start_ms = self.newest_ms.saturating_sub(OVERLAP_MS);
+            self.selection.query.start_ms = self.selection.query.start_ms.max(Some(start_ms));
+        }
+        self.is_begun = true;
+        let page = self.page().await?;
+        self.next = page.next.clone();
+        let lines = self.wanted(page);
+        self.wait = if lines.is_empty() { (self.wait * 2).min(POLL_MAX) } else { POLL };
+        Ok(Some(lines))
+    }
+
+    /// Tells what is not shown.
+    pub(super) fn say(&self) {
+        if self.twice > 0 {
+            anstream::eprintln!("trace-agent: {} records were delivered more than once", self.twice);
+        }
+        if self.other > 0 {
+            anstream::eprintln!("trace-agent: {} lines are no records", self.other);
+        }
+    }
+
+    async fn page(&self) -> Result<Page, Error> {
+        let mut attempt = 0;
+        loop {
+            let error = match self.reader.page(&self.selection.query, self.next.as_deref()).await {
+                Ok(page) => return Ok(page),
+                Err(error) => error,
+            };
+            attempt += 1;
+            // Half of the longest wait: nobody else reads this group in step with us.
+            match retry::after(error.fault, attempt, u32::MAX / 2) {
+                Next::Wait(wait) if attempt < TRIES_MAX => {
+                    if attempt == 1 {
+                        warn!(error = %error, "the records are asked for again");
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn wanted(&mut self, page: Page) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for event in page.events {
+            self.newest_ms = self.newest_ms.max(event.timestamp_ms);
+            // Each poll looks at the last ones again.
+            if self.is_followed && !self.lines.is_new(&event.id) {
+                continue;
+            }
+            let Some(record) = record(&event.message) else {
+                self.other += 1;
+                continue;
+            };
+            if !self.selection.has(&record) {
+                continue;
+            }
+            if record.id.as_ref().is_some_and(|id| !self.records.is_new(id)) {
+                self.twice += 1;
+                continue;
+            }
+            lines.push(Line { record, message: event.message });
+        }
+        lines
+    }
+}
+
+/// The record in a line, if it is one of ours.
+fn record(line: &str) -> Option<Record> {
+    let record: Record = serde_json::from_str(line).ok()?;
+    record.schema.is_some().then_some(record)
+}
+
+/// Names that were met, as many as are remembered.
+#[derive(Default)]
+struct Seen {
+    names: HashSet<String>,
+    order: VecDeque<String>,
+}
+
+impl Seen {
+    fn is_new(&mut self, name: &str) -> bool {
+        if self.names.contains(name) {
+            return false;
+        }
+        if self.order.len() >= SEEN_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.names.remove(&oldest);
+        }
+        self.names.insert(name.to_owned());
+        self.order.push_back(name.to_owned());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::logs::Args;
+    use crate::read::{Query, Reading, Stored};
+    use clap::Parser;
+    use std::sync::{Arc, Mutex};
+    use trace_record::retry::Fault;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// What was asked: from when on, and what it continues.
+    type Asked = Arc<Mutex<Vec<(Option<i64>, Option<String>)>>>;
+
+    /// Gives recorded answers, and notes what was asked.
+    struct Recorded {
+        answers: Mutex<VecDeque<Result<Page, Fault>>>,
+        asked: Asked,
+    }
+
+    impl Reader for Recorded {
+        fn page<'a>(&'a self, query: &'a Query, next: Option<&'a str>) -> Reading<'a> {
+            self.asked.lock().unwrap().push((query.start_ms, next.map(str::to_owned)));
+            let answer = self.answers.lock().unwrap().pop_front().expect("there is an answer");
+            let error = |fault| Error { fault, sink: "recorded".to_owned(), message: "recorded".to_owned() };
+            Box::pin(std::future::ready(answer.map_err(error)))
+        }
+    }
+
+    fn page(events: &[(&str, &str)], next: Option<&str>) -> Result<Page, Fault> {
+        let events = events.iter().map(|(id, message)| Stored {
+            id: (*id).to_owned(),
+            timestamp_ms: 1_795_419_012_532,
+            message: (*message).to_owned(),
+        });
+        Ok(Page { events: events.collect(), next: next.map(str::to_owned) })
+    }
+
+    fn tail(arguments: &[&str], answers: Vec<Result<Page, Fault>>) -> (Tail, Asked) {
+        let line = ["logs", "/g", "--since", "2026-11-23T07:00:00Z"].iter().chain(arguments);
+        let args = Line::try_parse_from(line).unwrap().args;
+        let asked = Arc::default();
+        let reader = Recorded { answers: Mutex::new(answers.into()), asked: Arc::clone(&asked) };
+        (Tail::new(Box::new(reader), Selection::new(&args, 0).unwrap(), args.follow), asked)
+    }
+
+    fn line(id: &str) -> String {
+        format!(r#"{{"errorMessage":"m","schema":1,"id":"{id}","fingerprint":"f{id}"}}"#)
+    }
+
+    async fn ids(tail: &mut Tail) -> Option<Vec<String>> {
+        let lines = tail.next().await.map_err(|error| error.to_string()).unwrap()?;
+        Some(lines.into_iter().filter_map(|line| line.record.id).collect())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn empty_pages_throttles_and_second_deliveries_are_gone_through() {
+        let (a, b) = (line("a"), line("b"));
+        let (mut tail, asked) = tail(
+            &[],
+            vec![
+                page(&[("1", &a)], Some("x")),
+                Err(Fault::Throttled { after: None }),
+                page(&[], Some("y")),
+                page(&[("2", &a), ("3", "START RequestId"), ("4", &b), ("5", "{\"message\":1}")], None),
+            ],
+        );
+        let mut shown = Vec::new();
+        while let Some(ids) = ids(&mut tail).await {
+            shown.extend(ids);
+        }
+        assert_eq!((shown, tail.twice, tail.other), (vec!["a".to_owned(), "b".to_owned()], 1, 2));
+        let next: Vec<_> = asked.lock().unwrap().iter().map(|(_, next)| next.clone()).collect();
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(next, [None, some("x"), some("x"), some("y")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_followed_is_asked_for_again_and_shown_once() {
+        let (a, b) = (line("a"), line("b"));
+        let pages =
+            vec![page(&[("1", &a)], None), page(&[("1", &a)], None), page(&[("1", &a), ("2", &b)], None)];
+        let (mut tail, asked) = tail(&["--follow"], pages);
+        assert_eq!(ids(&mut tail).await.unwrap(), ["a"]);
+        assert!(ids(&mut tail).await.unwrap().is_empty());
+        assert_eq!(ids(&mut tail).await.unwrap(), ["b"]);
+        assert_eq!(tail.twice, 0);
+        let start = asked.lock().unwrap()[2].0;
+        assert_eq!(start, Some(1_795_419_012_532 - OVERLAP_MS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_is_wanted_is_shown() {
+        let (a, b) = (line("a"), line("b"));
+        let (mut tail, _) = tail(&["--fingerprint", "fb"], vec![page(&[("1", &a), ("2", &b)], None)]);
+        assert_eq!(tail.selection.query.pattern.as_deref(), Some("\"fb\""));
+        assert_eq!(ids(&mut tail).await.unwrap(), ["b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_denied_is_said_at_once() {
+        let (mut tail, asked) = tail(&[], vec![Err(Fault::Denied)]);
+        assert!(tail.next().await.is_err());
+        assert_eq!(asked.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut seen = Seen::default();
+        assert!((0..SEEN_MAX + 10).all(|number| seen.is_new(&number.to_string())));
+        assert_eq!((seen.names.len(), seen.is_new("0"), seen.is_new("50")), (SEEN_MAX, true, false));
+    }
+}
