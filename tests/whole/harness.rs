@@ -14,6 +14,21 @@ use trace_agent::peers::Peer;
 /// The longest that a program under test may run. Nothing here needs a tenth of it.
 const PROGRAM_MAX: Duration = Duration::from_secs(60);
 
+/// The argument with which tests of deaths and outages take their full length.
+pub(crate) const LONG: &str = "--long";
+
+static IS_LONG: OnceLock<()> = OnceLock::new();
+
+/// Lets them take it.
+pub(crate) fn be_long() {
+    let _ = IS_LONG.set(());
+}
+
+/// How often or how long something is done: `short` unless everything takes its full length.
+pub(crate) fn length<T>(short: T, long: T) -> T {
+    if IS_LONG.get().is_some() { long } else { short }
+}
+
 /// Why a test did not show what it should.
 pub(crate) enum Stop {
     /// It could not run: what is missing.

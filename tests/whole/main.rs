@@ -2,7 +2,7 @@
 //! end of every wire.
 //!
 //! A test whose peer is missing is skipped with a printed and counted reason. `TRACE_AGENT_TESTS=all` turns a skip into a
-//! failure; CI sets it.
+//! failure; CI sets it. With `--long` the tests of deaths and outages take an hour instead of a minute.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod harness;
@@ -15,6 +15,7 @@ mod local;
 mod sidecar;
 mod cloudwatch;
 mod service;
+mod shipping;
 mod logs;
 mod matrix;
 mod counted;
@@ -24,7 +25,12 @@ mod demo;
 use libtest_mimic::Arguments;
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let (long, arguments): (Vec<String>, Vec<String>) =
+        std::env::args().partition(|argument| argument == harness::LONG);
+    if !long.is_empty() {
+        harness::be_long();
+    }
+    let arguments = Arguments::from_iter(arguments);
     let modules = [
         layout::tests(),
         symbolize::tests(),
@@ -35,6 +41,7 @@ fn main() {
         sidecar::tests(),
         cloudwatch::tests(),
         service::tests(),
+        shipping::tests(),
         logs::tests(),
         matrix::tests(),
         counted::tests(),

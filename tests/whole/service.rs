@@ -373,6 +373,8 @@ fn each_record_is_shipped_once() -> Outcome {
             "/app/failures",
             "--function-name",
             "app",
+            "--storm-limit",
+            "0",
             "--sink",
             "cloudwatch",
         ])

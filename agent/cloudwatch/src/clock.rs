@@ -1,13 +1,13 @@
 //! The service's clock.
 //!
 //! A signature is good for five minutes, and an event for two hours ahead, by the service's clock and not by ours. Each answer says what
-//! time it is there; signatures follow it only once one of ours was refused, since an answer may have been long on its way.
+//! time it is there. The SDK's client signs by that clock once it was refused, so it must not be thrown away for a refusal that only
+//! our clock is to blame for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_smithy_async::time::TimeSource;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
@@ -22,8 +22,8 @@ pub(crate) struct ServiceClock(Arc<Known>);
 struct Known {
     /// How far it was ahead of ours in the last answer, in milliseconds.
     seen_ms: AtomicI64,
-    /// How far ours is set forward for signatures, in milliseconds.
-    applied_ms: AtomicI64,
+    /// How far it was when a refused signature was last put down to it, in milliseconds.
+    blamed_ms: AtomicI64,
 }
 
 impl ServiceClock {
@@ -36,26 +36,21 @@ impl ServiceClock {
         }
     }
 
-    /// Signs by the service's clock from now on, if ours is wrong by it. True if that changes anything.
-    pub(crate) fn follow(&self) -> bool {
+    /// Whether a refused signature may be our clock's fault, and was not put down to that already.
+    pub(crate) fn is_to_blame(&self) -> bool {
         let seen = self.0.seen_ms.load(Ordering::Relaxed);
-        let applied = if seen.saturating_abs() < SKEW_MS_MIN { 0 } else { seen };
-        self.0.applied_ms.swap(applied, Ordering::Relaxed).abs_diff(applied) >= SKEW_MS_MIN.unsigned_abs()
+        let blamed = self.0.blamed_ms.swap(seen, Ordering::Relaxed);
+        seen.saturating_abs() >= SKEW_MS_MIN && seen.abs_diff(blamed) >= SKEW_MS_MIN.unsigned_abs()
+    }
+
+    /// A new client knows nothing of the clock.
+    pub(crate) fn forget_blame(&self) {
+        self.0.blamed_ms.store(0, Ordering::Relaxed);
     }
 
     /// What time it is for the service, in milliseconds since 1970.
     pub(crate) fn service_ms(&self) -> i64 {
         own_ms().saturating_add(self.0.seen_ms.load(Ordering::Relaxed))
-    }
-}
-
-impl TimeSource for ServiceClock {
-    fn now(&self) -> SystemTime {
-        let applied = self.0.applied_ms.load(Ordering::Relaxed);
-        let distance = Duration::from_millis(applied.unsigned_abs());
-        let now = SystemTime::now();
-        let shifted = if applied < 0 { now.checked_sub(distance) } else { now.checked_add(distance) };
-        shifted.unwrap_or(now)
     }
 }
 
@@ -73,24 +68,18 @@ mod tests {
     }
 
     #[test]
-    fn signatures_follow_the_service_once_they_are_refused() {
+    fn a_clock_that_is_wrong_is_blamed_once() {
         let clock = ServiceClock::default();
-        let ahead_s = |clock: &ServiceClock| {
-            let now = clock.now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-            (i64::try_from(now).unwrap() - own_ms() + 500).div_euclid(1_000)
-        };
+        assert!(!clock.is_to_blame());
         clock.note(&date(3_600));
-        assert_eq!(ahead_s(&clock), 0);
-        assert!(clock.follow() && !clock.follow());
-        assert!((3_598..=3_600).contains(&ahead_s(&clock)));
+        assert!(clock.is_to_blame() && !clock.is_to_blame());
         assert!((3_598_000..=3_601_000).contains(&(clock.service_ms() - own_ms())));
         clock.note("yesterday");
         clock.note(&date(-7_200));
-        assert!(clock.follow());
-        assert!((-7_202..=-7_199).contains(&ahead_s(&clock)));
-        // The clock was set meanwhile.
+        assert!(clock.is_to_blame() && !clock.is_to_blame());
+        clock.forget_blame();
+        assert!(clock.is_to_blame());
         clock.note(&date(3));
-        assert!(clock.follow());
-        assert_eq!(ahead_s(&clock), 0);
+        assert!(!clock.is_to_blame());
     }
 }

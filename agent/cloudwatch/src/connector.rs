@@ -34,9 +34,6 @@ use tower_service::Service;
 use crate::clock::ServiceClock;
 use crate::fault;
 
-/// The variable that names a file of certificates to trust.
-pub(crate) const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
-
 /// How long a connection may take to be made, TLS included: the SDK's own default.
 const CONNECT_MAX: Duration = Duration::from_millis(3_100);
 

@@ -19,12 +19,12 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_cloudwatchlogs::config::{SharedCredentialsProvider, SharedHttpClient};
-use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::shared::IntoShared as _;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::clock::ServiceClock;
-use crate::connector::{BundleError, CA_BUNDLE, Connector};
+use crate::connector::{BundleError, Connector};
+use crate::fault::CA_BUNDLE;
 
 /// How long one request may take, from looking for credentials to the last byte of the answer. A full batch of 1 MiB
 /// needs a second on a line of 10 Mbit/s; what takes ten times as long is better tried anew. The connection alone may
@@ -35,26 +35,13 @@ pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(10);
 /// the other's half of the SDK.
 #[derive(Clone, Copy, Debug)]
 pub struct Environment {
-    load: fn(Client) -> Loading,
+    load: fn(SharedHttpClient) -> Loading,
 }
 
-/// What a configuration is loaded with: the way to the service, and its clock.
-#[derive(Clone, Debug)]
-pub(crate) struct Client {
-    pub(crate) http: SharedHttpClient,
-    pub(crate) clock: ServiceClock,
-}
-
-impl Client {
-    /// Reads the certificates that `AWS_CA_BUNDLE` names, if it does.
-    pub(crate) fn new(clock: ServiceClock) -> Result<Self, BundleError> {
-        let bundle = env::var_os(CA_BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from);
-        Ok(Self { http: Connector::new(bundle.as_deref(), clock.clone())?.into_shared(), clock })
-    }
-
-    fn time(&self) -> SharedTimeSource {
-        SharedTimeSource::new(self.clock.clone())
-    }
+/// The way to the service, which trusts the certificates that `AWS_CA_BUNDLE` names, if it does.
+pub(crate) fn http_client(clock: ServiceClock) -> Result<SharedHttpClient, BundleError> {
+    let bundle = env::var_os(CA_BUNDLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    Ok(Connector::new(bundle.as_deref(), clock)?.into_shared())
 }
 
 /// A configuration that is being read.
@@ -77,14 +64,14 @@ pub enum ConnectError {
 impl Environment {
     /// A Lambda sandbox: variables or the container endpoint. There is no profile to read, and a probe for instance
     /// metadata would only cost the function time.
-    pub const LAMBDA: Self = Self { load: |client| Box::pin(lambda(client)) };
+    pub const LAMBDA: Self = Self { load: |http| Box::pin(lambda(http)) };
 
     /// Anywhere else: the SDK's default chain of variables, profiles, web identity, container and instance metadata.
-    pub const HOST: Self = Self { load: |client| Box::pin(async move { loader(client).load().await }) };
+    pub const HOST: Self = Self { load: |http| Box::pin(async move { loader(http).load().await }) };
 
     /// Loads the configuration of a client that tries each request once.
     pub(crate) async fn load(self, clock: ServiceClock) -> Result<SdkConfig, ConnectError> {
-        let config = (self.load)(Client::new(clock)?).await;
+        let config = (self.load)(http_client(clock)?).await;
         match config.region() {
             Some(region) if !region.as_ref().is_empty() => Ok(config),
             _ => Err(ConnectError::NoRegion),
@@ -93,10 +80,9 @@ impl Environment {
 }
 
 /// What holds everywhere: who decides about retries and time, and one TLS stack.
-pub(crate) fn loader(client: Client) -> ConfigLoader {
+pub(crate) fn loader(http: SharedHttpClient) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
-        .time_source(client.time())
-        .http_client(client.http)
+        .http_client(http)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts())
         // It would give up a slow request in its own time; `REQUEST_MAX` alone decides.
@@ -109,11 +95,8 @@ fn timeouts() -> TimeoutConfig {
 
 /// What the loader would come to with variables alone. It is not asked, since it brings along the clients of every other place where a host
 /// may have credentials: a megabyte of the layer.
-async fn lambda(client: Client) -> SdkConfig {
-    let time = client.time();
-    let http = client.http;
-    let provider =
-        ProviderConfig::without_region().with_http_client(http.clone()).with_time_source(time.clone());
+async fn lambda(http: SharedHttpClient) -> SdkConfig {
+    let provider = ProviderConfig::without_region().with_http_client(http.clone());
     let container = EcsCredentialsProvider::builder().configure(&provider).build();
     let credentials =
         CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
@@ -121,7 +104,6 @@ async fn lambda(client: Client) -> SdkConfig {
     let is_on = |name: &str| env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case("true"));
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .time_source(time)
         .http_client(http)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts())

@@ -6,13 +6,18 @@
 //! batch may have been stored.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudwatchlogs::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use tokio_rustls::rustls;
 use trace_record::batch::EVENT_OVERHEAD_BYTES;
 use trace_record::retry::Fault;
 use trace_record::text;
+
+/// The variable that names a file of certificates to trust.
+pub(crate) const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
 /// How much of somebody else's error message is repeated, in bytes, and of that only the first line: the refusal of a
 /// signature has been seen to go on with the headers that were signed, the session token among them.
@@ -32,7 +37,13 @@ impl Failure {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let (fault, cause) = judge(error);
-        let advice = advice(fault, error.code(), operation);
+        let advice = if is_distrust(error) {
+            format!(
+                "name the certificates to trust in a file, and the file in {CA_BUNDLE}, if that is the right server"
+            )
+        } else {
+            advice(fault, error.code(), operation)
+        };
         Self { fault, message: format!("{operation} on {target} failed: {cause}; {advice}") }
     }
 }
@@ -197,6 +208,15 @@ fn advice(fault: Fault, code: Option<&str>, operation: &str) -> String {
         Fault::TooLong { .. } => "it is shortened and sent again".to_owned(),
         Fault::Invalid => "the same request will be refused again".to_owned(),
     }
+}
+
+/// Whether TLS did not come about, which I/O errors carry inside.
+fn is_distrust(error: &(dyn Error + 'static)) -> bool {
+    fn is_tls(error: &(dyn Error + 'static)) -> bool {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        error.is::<rustls::Error>() || inner.is_some_and(|inner| is_tls(inner))
+    }
+    causes(error).any(is_tls)
 }
 
 /// The first cause of this type.

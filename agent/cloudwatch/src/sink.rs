@@ -102,8 +102,8 @@ impl CloudWatchSink {
     /// Draws from a failure what concerns every later request.
     fn learn(&self, fault: Fault) {
         match fault {
-            // If only the clock was wrong, the credentials are good.
-            Fault::Expired if !self.clock.follow() => *lock(&self.access) = Access::Refused,
+            // If only the clock was wrong, the credentials are good, and the client knows the time by now.
+            Fault::Expired if !self.clock.is_to_blame() => *lock(&self.access) = Access::Refused,
             Fault::TooLong { bytes_max: Some(bytes_max) } => {
                 let before = self.line_bytes_max.fetch_min(bytes_max.max(LINE_BYTES_MIN), Ordering::Relaxed);
                 if bytes_max < before {
@@ -125,7 +125,10 @@ impl CloudWatchSink {
         };
         let client = match known {
             Some(client) => client,
-            None => Client::new(&self.environment.load(self.clock.clone()).await?),
+            None => {
+                self.clock.forget_blame();
+                Client::new(&self.environment.load(self.clock.clone()).await?)
+            }
         };
         *lock(&self.access) = Access::Open(client.clone());
         Ok(client)
@@ -307,8 +310,7 @@ mod tests {
     async fn sink(url: &str) -> CloudWatchSink {
         let keys = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI", Some("session".into()), None, "test");
         let clock = ServiceClock::default();
-        let client = environment::Client::new(clock.clone()).unwrap();
-        let config = environment::loader(client)
+        let config = environment::loader(environment::http_client(clock.clone()).unwrap())
             .region(Region::new("eu-central-1"))
             .credentials_provider(keys)
             .endpoint_url(url)
