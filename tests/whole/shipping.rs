@@ -374,18 +374,18 @@ fn a_batch_is_full() -> Outcome {
     let log: String =
         (0..12_000).map(|number| format!("{}{}", trace(number), "INFO nothing\n".repeat(3))).collect();
     stand.log(&log)?;
-    let output = run(&mut stand.command(&["--once", "app.log"]))?;
+    // On a machine that is slow, a batch would be sent because it is old.
+    let output = run(&mut stand.command(&["--once", "--batch-wait-ms", "5000", "app.log"]))?;
     equal(output.status.code(), Some(0), &said(&output))?;
     let state = stand.service.state();
     let puts: Vec<_> = state.requests.iter().filter(|request| request.stored > 0).collect();
     let bytes: usize = puts.iter().map(|request| request.event_bytes).sum();
     let minimum = bytes.div_ceil(BATCH_BYTES_MAX);
-    holds(puts.len() <= minimum + 2, format!("{} requests, {minimum} would do", puts.len()))?;
+    holds(puts.len() <= minimum + 1, format!("{} requests, {minimum} would do", puts.len()))?;
     let (_, full) = puts.split_last().ok_or("there was a request")?;
-    // The first goes out before there is much.
-    let fill: usize = full.iter().skip(1).map(|request| request.event_bytes).sum();
-    let most = full.len().saturating_sub(1) * BATCH_BYTES_MAX;
-    holds(fill * 100 >= most * 97, format!("filled by {fill} of {most} bytes"))
+    let (fill, most) =
+        (full.iter().map(|request| request.event_bytes).sum::<usize>(), full.len() * BATCH_BYTES_MAX);
+    holds(!full.is_empty() && fill * 100 >= most * 97, format!("filled by {fill} of {most} bytes"))
 }
 
 fn a_clock_that_is_wrong() -> Outcome {
