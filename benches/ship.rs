@@ -31,6 +31,9 @@ const ROUNDS: usize = 5;
 /// Clock ticks of /proc in a second: what every Linux says, whatever its own clock does.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// Its name, and the process that goes this way to an endpoint.
+type Way<'a> = (&'static str, Box<dyn Fn(&str) -> Command + 'a>);
+
 /// What one run came to.
 #[derive(Clone, Copy)]
 struct Run {
@@ -59,7 +62,7 @@ fn main() {
         command.args(["--floor", endpoint.trim_start_matches("http://")]).args([&log, &bodies]);
         command
     };
-    let mut ways: Vec<(&str, Box<dyn Fn(&str) -> Command>)> = vec![
+    let mut ways: Vec<Way<'_>> = vec![
         ("trace-agent run --once", Box::new(|endpoint| agent(endpoint, &log))),
         ("floor", Box::new(floor)),
     ];

@@ -1,6 +1,6 @@
 //! The agent beside a program: `trace-agent run`.
 //!
-//! Inputs run on threads of their own. What they read in files goes over a bounded channel to the [`outlet`], which ships it; what was
+//! Inputs run on threads of their own. What they read in files goes over a bounded channel to the outlet, which ships it; what was
 //! pushed to them goes through the spool first, since nobody can read it again. An input is told that something is done (a file's
 //! checkpoint moves, a spooled event is forgotten) only when every sink has it.
 //!
