@@ -105,12 +105,20 @@ impl Intake {
                     format!("{}/{}:{}.{}@{}", self.host, at.device, at.inode, at.generation, at.offset);
                 self.found.fetch_add(1, Ordering::Relaxed);
                 let event = self.event(record, origin);
-                let room = Arc::clone(&self.room).acquire_many_owned(bytes(&event));
-                let Ok(room) = self.runtime.block_on(room) else { return false };
+                let Some(room) = self.room_for(&event) else { return false };
                 Some((event, room))
             }
         };
         sender.blocking_send(Item { event, input: Arc::clone(path), owed: Owed::File(next) }).is_ok()
+    }
+
+    /// Waits for the memory that an event takes; nothing once nobody takes anything any more.
+    fn room_for(&self, event: &Event) -> Option<OwnedSemaphorePermit> {
+        let bytes = bytes(event);
+        match Arc::clone(&self.room).try_acquire_many_owned(bytes) {
+            Ok(room) => Some(room),
+            Err(_) => self.runtime.block_on(Arc::clone(&self.room).acquire_many_owned(bytes)).ok(),
+        }
     }
 
     /// Takes what was pushed: all of it, or nothing. Once this is `Ok`, the sender may forget it.
