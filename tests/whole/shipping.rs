@@ -316,15 +316,19 @@ fn answers_that_never_come() -> Outcome {
         Fault::Noise,
         Fault::ResetAfterBody,
         Fault::ResetBeforeBody,
+        // Ten seconds each: then the try is given up.
+        Fault::SlowAnswer,
+        Fault::Hang,
     ];
     let operations = vec!["PutLogEvents".to_owned()];
     let script = script.into_iter().flat_map(|fault| [None, Some(fault)]).collect();
-    stand.service.set_faults(Faults { script, operations, ..Faults::default() });
-    stand.log(&traces(0..20_000))?;
+    let slow_byte = Duration::from_secs(1);
+    stand.service.set_faults(Faults { script, operations, slow_byte, ..Faults::default() });
+    stand.log(&traces(0..30_000))?;
     let output = run(&mut stand.command(&["--once", "app.log"]))?;
     let said = said(&output);
     equal(output.status.code(), Some(0), &said)?;
-    let twice = stand.check(0..20_000)?;
+    let twice = stand.check(0..30_000)?;
     holds(twice > 0, "some answers were lost, so some came twice")?;
     // Whoever reads the summary knows how many at most.
     let told = said.split(", ").find_map(|part| {
@@ -362,6 +366,13 @@ fn sigterm_without_a_service() -> Outcome {
     equal(status.code(), Some(0), &said)?;
     let pending = said.split(", ").find_map(|part| part.strip_suffix(" pending"));
     holds(pending.and_then(|count| count.parse::<u64>().ok()).is_some_and(|count| count >= 100), &said)?;
+    // Nor does a name that nobody knows lose anything.
+    let mut nowhere = stand.command(&http);
+    nowhere.env("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://logs.invalid");
+    let sidecar = Sidecar(nowhere.stderr(Stdio::piped()).spawn()?);
+    std::thread::sleep(Duration::from_millis(500));
+    let (status, said) = sidecar.terminate()?;
+    equal(status.code(), Some(0), &said)?;
     stand.service.resume()?;
     let sidecar = stand.start(&http)?;
     stand.arrives(1_100)?;
