@@ -154,7 +154,7 @@ fn request(reader: &mut Reader<'_>, stream: &TcpStream, head: &Head, shared: &Sh
         }
         Some(Fault::LostAnswer) => Next::Close,
         Some(Fault::HalfAnswer) => {
-            send(stream, &answer[..answer.len() - answer.len() / 4]);
+            send(stream, half(&answer));
             Next::Close
         }
         Some(Fault::SlowAnswer) => {
@@ -169,6 +169,12 @@ fn request(reader: &mut Reader<'_>, stream: &TcpStream, head: &Head, shared: &Sh
         _ if send(stream, &answer) && !closes(head) => Next::Keep,
         _ => Next::Close,
     }
+}
+
+/// The head of an answer and the first half of its body.
+fn half(answer: &[u8]) -> &[u8] {
+    let head = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(0, |at| at + 4);
+    &answer[..head + (answer.len() - head) / 2]
 }
 
 fn closes(head: &Head) -> bool {

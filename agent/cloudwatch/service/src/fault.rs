@@ -33,7 +33,7 @@ pub enum Fault {
     ResetAfterBody,
     /// The request is done, and its answer comes a byte at a time.
     SlowAnswer,
-    /// The request is done, and its answer ends in the middle.
+    /// The request is done, and its answer ends in the middle of its body.
     HalfAnswer,
     /// The request is done, and the connection closed without an answer: the acknowledgement is lost.
     LostAnswer,
