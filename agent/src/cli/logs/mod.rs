@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use trace_record::{Completion, Record};
+use trace_record::Record;
 
 use super::Usage;
 use super::people::ForPeople;
@@ -148,7 +148,7 @@ impl Printer {
     fn line(&mut self, line: Line) -> anyhow::Result<()> {
         let (mut record, stored) = (line.record, line.message);
         let before = record.clone();
-        self.finisher.finish(&mut record, &Completion::default());
+        self.finisher.finish_stored(&mut record);
         match self.format {
             Format::Pretty => Ok(writeln!(anstream::stdout(), "{}{}", head(&record), ForPeople(&record))?),
             Format::Json if record == before => Ok(writeln!(io::stdout(), "{stored}")?),
