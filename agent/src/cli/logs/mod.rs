@@ -106,7 +106,7 @@ pub(super) fn execute(args: Args, connect: ConnectReader) -> anyhow::Result<()> 
             Some(directory) => Box::new(FileReader::new(directory)),
             None => connect().await?,
         };
-        let mut tail = Tail::new(reader, selection, args.follow);
+        let mut tail = Tail::new(reader, selection, args.follow, now_ms);
         while let Some(lines) = tail.next().await? {
             if !printer.page(lines)? {
                 break;

@@ -21,7 +21,10 @@ const OVERLAP_MS: i64 = 5 * 60 * 1_000;
 /// The most lines, and the most records, that are remembered not to be shown twice.
 const SEEN_MAX: usize = 100_000;
 
-/// How often one page is asked for.
+/// The longest name that is remembered, in bytes: twice an event id of CloudWatch. What has a longer one may be shown twice.
+const NAME_BYTES_MAX: usize = 128;
+
+/// How often one page is asked for. Once something has been read, whoever follows waits for as long as it takes.
 const TRIES_MAX: u32 = 10;
 
 /// A wanted record, and the line that it was.
@@ -35,9 +38,12 @@ pub(super) struct Tail {
     reader: Box<dyn Reader>,
     selection: Selection,
     is_followed: bool,
+    clock: fn() -> i64,
     /// What continues the query; nothing at its start and at its end.
     next: Option<String>,
     is_begun: bool,
+    /// Whether this poll has found anything.
+    is_fruitful: bool,
     wait: Duration,
     newest_ms: i64,
     lines: Seen,
@@ -47,15 +53,23 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) fn new(reader: Box<dyn Reader>, selection: Selection, is_followed: bool) -> Self {
+    /// `clock` gives the time in milliseconds since 1970.
+    pub(super) fn new(
+        reader: Box<dyn Reader>,
+        selection: Selection,
+        is_followed: bool,
+        clock: fn() -> i64,
+    ) -> Self {
         let newest_ms = selection.query.start_ms.unwrap_or(0);
         Self {
             reader,
             selection,
             is_followed,
+            clock,
             next: None,
             is_begun: false,
-            wait: POLL,
+            is_fruitful: false,
+            wait: Duration::ZERO,
             newest_ms,
             lines: Seen::default(),
             records: Seen::default(),
@@ -70,15 +84,18 @@ impl Tail {
             if !self.is_followed {
                 return Ok(None);
             }
+            self.wait = if self.is_fruitful { POLL } else { (self.wait * 2).clamp(POLL, POLL_MAX) };
+            self.is_fruitful = false;
             tokio::time::sleep(self.wait).await;
-            let start_ms = self.newest_ms.saturating_sub(OVERLAP_MS);
+            // A record whose clock is ahead must not hide those that come at their time.
+            let start_ms = self.newest_ms.min((self.clock)()).saturating_sub(OVERLAP_MS);
             self.selection.query.start_ms = self.selection.query.start_ms.max(Some(start_ms));
         }
-        self.is_begun = true;
         let page = self.page().await?;
-        self.next = page.next.clone();
+        self.is_begun = true;
+        self.next.clone_from(&page.next);
         let lines = self.wanted(page);
-        self.wait = if lines.is_empty() { (self.wait * 2).min(POLL_MAX) } else { POLL };
+        self.is_fruitful |= !lines.is_empty();
         Ok(Some(lines))
     }
 
@@ -93,16 +110,16 @@ impl Tail {
     }
 
     async fn page(&self) -> Result<Page, Error> {
-        let mut attempt = 0;
+        let mut attempt: u32 = 0;
         loop {
             let error = match self.reader.page(&self.selection.query, self.next.as_deref()).await {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
             };
-            attempt += 1;
+            attempt = attempt.saturating_add(1);
             // Half of the longest wait: nobody else reads this group in step with us.
             match retry::after(error.fault, attempt, u32::MAX / 2) {
-                Next::Wait(wait) if attempt < TRIES_MAX => {
+                Next::Wait(wait) if attempt < TRIES_MAX || (self.is_followed && self.is_begun) => {
                     if attempt == 1 {
                         warn!(error = %error, "the records are asked for again");
                     }
@@ -153,6 +170,9 @@ struct Seen {
 
 impl Seen {
     fn is_new(&mut self, name: &str) -> bool {
+        if name.len() > NAME_BYTES_MAX {
+            return true;
+        }
         if self.names.contains(name) {
             return false;
         }
@@ -200,10 +220,16 @@ mod tests {
         }
     }
 
+    const NOW_MS: i64 = 1_795_419_012_532;
+
     fn page(events: &[(&str, &str)], next: Option<&str>) -> Result<Page, Fault> {
+        page_at(NOW_MS, events, next)
+    }
+
+    fn page_at(timestamp_ms: i64, events: &[(&str, &str)], next: Option<&str>) -> Result<Page, Fault> {
         let events = events.iter().map(|(id, message)| Stored {
             id: (*id).to_owned(),
-            timestamp_ms: 1_795_419_012_532,
+            timestamp_ms,
             message: (*message).to_owned(),
         });
         Ok(Page { events: events.collect(), next: next.map(str::to_owned) })
@@ -214,7 +240,8 @@ mod tests {
         let args = Line::try_parse_from(line).unwrap().args;
         let asked = Arc::default();
         let reader = Recorded { answers: Mutex::new(answers.into()), asked: Arc::clone(&asked) };
-        (Tail::new(Box::new(reader), Selection::new(&args, 0).unwrap(), args.follow), asked)
+        let selection = Selection::new(&args, NOW_MS).unwrap();
+        (Tail::new(Box::new(reader), selection, args.follow, || NOW_MS), asked)
     }
 
     fn line(id: &str) -> String {
@@ -259,7 +286,49 @@ mod tests {
         assert_eq!(ids(&mut tail).await.unwrap(), ["b"]);
         assert_eq!(tail.twice, 0);
         let start = asked.lock().unwrap()[2].0;
-        assert_eq!(start, Some(1_795_419_012_532 - OVERLAP_MS));
+        assert_eq!(start, Some(NOW_MS - OVERLAP_MS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_that_is_ahead_hides_nothing() {
+        let (a, b) = (line("a"), line("b"));
+        let ahead = page_at(NOW_MS + 6_000_000, &[("1", &a)], None);
+        let (mut tail, asked) = tail(&["--follow"], vec![ahead, page(&[("2", &b)], None)]);
+        assert_eq!(ids(&mut tail).await.unwrap(), ["a"]);
+        assert_eq!(ids(&mut tail).await.unwrap(), ["b"]);
+        assert_eq!(asked.lock().unwrap()[1].0, Some(NOW_MS - OVERLAP_MS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn polls_are_seldom_while_nothing_comes() {
+        let a = line("a");
+        let (none, empty) = (|| page(&[], None), || page(&[], Some("x")));
+        // What a poll finds on any of its pages counts, and empty pages on the way do not.
+        let pages =
+            vec![empty(), none(), none(), none(), none(), page(&[("1", &a)], Some("y")), none(), none()];
+        let (mut tail, _) = tail(&["--follow"], pages);
+        let (mut waits, mut before) = (Vec::new(), tokio::time::Instant::now());
+        for _ in 0..8 {
+            tail.next().await.map_err(|error| error.to_string()).unwrap();
+            waits.push(before.elapsed().as_secs());
+            before = tokio::time::Instant::now();
+        }
+        assert_eq!(waits, [0, 0, 1, 2, 4, 5, 0, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_ends_a_query_but_nobody_who_follows() {
+        let outage = || (0..3 * TRIES_MAX).map(|_| Err(Fault::Unreachable));
+        let a = line("a");
+        let pages = std::iter::once(page(&[], None)).chain(outage()).chain([page(&[("1", &a)], None)]);
+        let (mut followed, _) = tail(&["--follow"], pages.collect());
+        assert!(ids(&mut followed).await.unwrap().is_empty());
+        assert_eq!(ids(&mut followed).await.unwrap(), ["a"]);
+        for arguments in [&[][..], &["--follow"]] {
+            let (mut tail, asked) = tail(arguments, outage().collect());
+            assert!(tail.next().await.is_err(), "it never answered");
+            assert_eq!(asked.lock().unwrap().len(), TRIES_MAX as usize);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -282,5 +351,7 @@ mod tests {
         let mut seen = Seen::default();
         assert!((0..SEEN_MAX + 10).all(|number| seen.is_new(&number.to_string())));
         assert_eq!((seen.names.len(), seen.is_new("0"), seen.is_new("50")), (SEEN_MAX, true, false));
+        let long = "n".repeat(NAME_BYTES_MAX + 1);
+        assert!(seen.is_new(&long) && seen.is_new(&long) && !seen.names.contains(&long));
     }
 }
