@@ -27,7 +27,7 @@ pub struct Query {
 /// A line that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Names it as long as it is there.
+    /// Names it among all that one reader hands over.
     pub id: String,
     /// When it stands there, in milliseconds since 1970.
     pub timestamp_ms: i64,
@@ -49,6 +49,7 @@ pub type Reading<'a> = Pin<Box<dyn Future<Output = Result<Page, Error>> + Send +
 
 /// Somewhere that lines can be read back from.
 pub trait Reader: Send + Sync {
-    /// Tries once to read a page, the first without `next`. Trying again is the caller's.
+    /// Tries once to read a page, the first without `next`. Trying again is the caller's. A query that is asked again from its
+    /// beginning may leave out what this reader has handed over before.
     fn page<'a>(&'a self, query: &'a Query, next: Option<&'a str>) -> Reading<'a>;
 }
