@@ -3,15 +3,16 @@
 mod selection;
 mod summary;
 mod tail;
+mod print;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueEnum;
-use trace_record::Record;
 
 use super::Usage;
-use super::people::ForPeople;
+use super::sources::Sources;
 use crate::choose::ConnectReader;
 use crate::clock::now_ms;
 use crate::config::{Detail, LOG_GROUP_DEFAULT};
@@ -19,13 +20,14 @@ use crate::pipeline::Finisher;
 use crate::read::Reader;
 use crate::read::file::FileReader;
 use crate::symbolize::Symbolizer;
+use print::Printer;
 use selection::Selection;
 use summary::Summary;
-use tail::{Line, Tail};
+use tail::Tail;
 
 /// Read records back: the last hour of a log group, or what comes from now on.
 ///
-/// A record that was delivered twice is shown once. Frames that have only an address are named if their debug files are here.
+/// A record that was delivered twice is shown once. What is followed ends with Ctrl-C, as `tail -f` does. Frames that have only an address are named if their debug files are here.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The log group
@@ -73,6 +75,14 @@ pub struct Args {
     /// Print one line for each fingerprint instead: how often, from when to when, where
     #[arg(long, conflicts_with = "follow")]
     summary: bool,
+    /// Let CloudWatch Logs leave out what does not match this pattern of its own, instead of one made of the other flags
+    #[arg(long, value_name = "PATTERN", conflicts_with = "directory")]
+    filter_pattern: Option<String>,
+    /// Print records as they were stored; look for no debug files
+    #[arg(long)]
+    no_symbolize: bool,
+    #[command(flatten)]
+    sources: Sources,
     #[command(flatten)]
     detail: Detail,
 }
@@ -87,19 +97,14 @@ enum Format {
 }
 
 pub(super) fn execute(args: Args, connect: ConnectReader) -> anyhow::Result<()> {
-    let (policy, problems) = args.detail.policy();
-    if let Some(problem) = problems.first() {
-        return Err(Usage(problem.to_string()).into());
-    }
-    let symbolizer = Symbolizer::new(&args.detail.debug_dir, &args.detail.source_root);
+    let selection = Selection::new(&args, now_ms())?;
     let is_terminal = io::stdout().is_terminal();
     let mut printer = Printer {
-        finisher: Finisher::new(symbolizer, policy, 0),
+        finisher: finisher(&args)?,
         format: args.format.unwrap_or(if is_terminal { Format::Pretty } else { Format::Json }),
         summary: args.summary.then(Summary::default),
         limit: args.limit,
     };
-    let selection = Selection::new(&args, now_ms())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tail = runtime.block_on(async {
         let reader: Box<dyn Reader> = match &args.directory {
@@ -119,65 +124,16 @@ pub(super) fn execute(args: Args, connect: ConnectReader) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Where the records go.
-struct Printer {
-    finisher: Finisher,
-    format: Format,
-    summary: Option<Summary>,
-    limit: Option<u64>,
-}
-
-impl Printer {
-    /// Prints a page. False once enough was printed.
-    fn page(&mut self, lines: Vec<Line>) -> anyhow::Result<bool> {
-        for line in lines {
-            if self.limit == Some(0) {
-                return Ok(false);
-            }
-            self.limit = self.limit.map(|left| left - 1);
-            match &mut self.summary {
-                Some(summary) => summary.add(&line.record),
-                None => self.line(line)?,
-            }
-        }
-        // What was asked for while it happens is shown when it does.
-        io::stdout().flush()?;
-        Ok(self.limit != Some(0))
+/// What names bare frames, unless nobody is to.
+fn finisher(args: &Args) -> anyhow::Result<Option<Finisher>> {
+    let (policy, problems) = args.detail.policy();
+    if let Some(problem) = problems.first() {
+        return Err(Usage(problem.to_string()).into());
     }
-
-    fn line(&mut self, line: Line) -> anyhow::Result<()> {
-        let (mut record, stored) = (line.record, line.message);
-        let before = record.clone();
-        self.finisher.finish_stored(&mut record);
-        match self.format {
-            Format::Pretty => Ok(writeln!(anstream::stdout(), "{}{}", head(&record), ForPeople(&record))?),
-            Format::Json if record == before => Ok(writeln!(io::stdout(), "{stored}")?),
-            Format::Json => Ok(writeln!(io::stdout(), "{}", serde_json::to_string(&record)?)?),
-        }
+    if args.no_symbolize {
+        return Ok(None);
     }
-
-    fn finish(self) -> anyhow::Result<()> {
-        let Some(summary) = self.summary else { return Ok(()) };
-        match self.format {
-            Format::Pretty => Ok(write!(anstream::stdout(), "{summary}")?),
-            Format::Json => summary
-                .rows()
-                .into_iter()
-                .try_for_each(|row| Ok(writeln!(io::stdout(), "{}", serde_json::to_string(row)?)?)),
-        }
-    }
-}
-
-/// What names a record, and how many it stands for.
-fn head(record: &Record) -> String {
-    let parts = [
-        record.timestamp.clone(),
-        record.function_name.clone(),
-        record.fingerprint.as_ref().map(|fingerprint| format!("fingerprint {fingerprint}")),
-        record.id.as_ref().map(|id| format!("id {id}")),
-        record.amends.as_ref().map(|id| format!("amends {id}")),
-        record.repeats.map(|repeats| format!("{repeats} more like it")),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    format!("{}\n", parts.join("  "))
+    let symbolizer = Symbolizer::new(&args.detail.debug_dir, &args.detail.source_root);
+    let symbolizer = symbolizer.with_sources(args.sources.open()?.map(Arc::new));
+    Ok(Some(Finisher::new(symbolizer, policy, 0)))
 }

@@ -7,13 +7,18 @@ use anstyle::Style;
 use serde::Serialize;
 use trace_record::{Record, text};
 
+use crate::cli::people::Plain;
+
 const HEAD: Style = Style::new().bold();
 
 /// The most fingerprints that are told apart.
 const ROWS_MAX: usize = 10_000;
 
 /// How much of a message is shown, in bytes.
-const MESSAGE_BYTES: usize = 80;
+const MESSAGE_BYTES_MAX: usize = 80;
+
+/// How much of a type, a place, a time or a fingerprint is kept, in bytes: they come from the input, and there are [`ROWS_MAX`] rows.
+const NAME_BYTES_MAX: usize = 512;
 
 /// What is known of one fingerprint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -34,7 +39,8 @@ pub(super) struct Row {
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     rows: HashMap<String, Row>,
-    other: u64,
+    /// The failures of those that are beyond [`ROWS_MAX`].
+    pub(super) other: u64,
 }
 
 impl Summary {
@@ -43,7 +49,7 @@ impl Summary {
         if record.amends.is_some() {
             return;
         }
-        let fingerprint = record.fingerprint.clone().unwrap_or_default();
+        let fingerprint = name(record.fingerprint.as_deref().unwrap_or_default());
         let failures = record.repeats.unwrap_or(1);
         if self.rows.len() >= ROWS_MAX && !self.rows.contains_key(&fingerprint) {
             self.other += failures;
@@ -53,17 +59,17 @@ impl Summary {
             self.rows.entry(fingerprint.clone()).or_insert_with(|| Row { fingerprint, ..Row::default() });
         row.count += failures;
         // RFC 3339 in UTC sorts by time.
-        let time = &record.timestamp;
-        if row.first.is_none() || (time.is_some() && *time < row.first) {
-            row.first.clone_from(time);
+        let time = record.timestamp.as_deref().map(name);
+        if row.first.is_none() || (time.is_some() && time < row.first) {
+            row.first.clone_from(&time);
         }
-        if *time > row.last {
-            row.last.clone_from(time);
+        if time > row.last {
+            row.last = time;
         }
         if row.error_type.is_none() {
-            row.error_type.clone_from(&record.error_type);
+            row.error_type = record.error_type.as_deref().map(name);
             row.message =
-                text::prefix(&record.error_message, MESSAGE_BYTES).replace(|c: char| c.is_control(), " ");
+                text::prefix(&record.error_message, MESSAGE_BYTES_MAX).replace(|c: char| c.is_control(), " ");
         }
         if row.place.is_none() {
             row.place = place(record);
@@ -83,7 +89,12 @@ fn place(record: &Record) -> Option<String> {
     let file = culprit.file.as_deref()?;
     let line = culprit.line.map_or_else(String::new, |line| format!(":{line}"));
     let function = culprit.function.as_deref().map_or_else(String::new, |function| format!(" {function}"));
-    Some(format!("{file}{line}{function}"))
+    Some(name(&format!("{file}{line}{function}")))
+}
+
+/// As much of a name as is kept.
+fn name(text: &str) -> String {
+    text::prefix(text, NAME_BYTES_MAX).to_owned()
 }
 
 impl Display for Summary {
@@ -94,21 +105,19 @@ impl Display for Summary {
             "count", "first", "last", "fingerprint"
         )?;
         for row in self.rows() {
-            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+            let plain = |text: &str| Plain(text).to_string();
+            let known = |value: &Option<String>| value.as_deref().map_or_else(|| "-".to_owned(), plain);
             writeln!(
                 f,
                 "{:>8}  {:24}  {:24}  {:32}  {}: {}{}",
                 row.count,
-                text(&row.first),
-                text(&row.last),
-                row.fingerprint,
-                text(&row.error_type),
+                known(&row.first),
+                known(&row.last),
+                plain(&row.fingerprint),
+                known(&row.error_type),
                 row.message,
-                row.place.as_ref().map_or_else(String::new, |place| format!("  at {place}")),
+                row.place.as_deref().map_or_else(String::new, |place| format!("  at {}", Plain(place))),
             )?;
-        }
-        if self.other > 0 {
-            writeln!(f, "{:>8}  of further fingerprints", self.other)?;
         }
         Ok(())
     }
@@ -117,6 +126,7 @@ impl Display for Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trace_record::failure::Culprit;
 
     fn record(fingerprint: &str, timestamp: &str, repeats: Option<u64>) -> Record {
         Record {
@@ -145,5 +155,23 @@ mod tests {
         let many = (0..ROWS_MAX + 5).map(|number| record(&number.to_string(), "1", None));
         many.for_each(|record| summary.add(&record));
         assert_eq!((summary.rows.len(), summary.other), (ROWS_MAX, 7));
+    }
+
+    #[test]
+    fn what_a_row_keeps_is_bounded_and_plain() {
+        let long = "\u{1b}[2J".repeat(NAME_BYTES_MAX);
+        let culprit = Culprit { file: Some(long.clone()), ..Culprit::default() };
+        let mut summary = Summary::default();
+        summary.add(&Record {
+            error_type: Some(long.clone()),
+            error_message: long.clone(),
+            culprit: Some(culprit),
+            ..record(&long, &long, None)
+        });
+        let row = summary.rows()[0];
+        let names = [&row.first, &row.last, &row.error_type, &row.place];
+        assert!(names.iter().all(|name| name.as_ref().is_some_and(|name| name.len() <= NAME_BYTES_MAX)));
+        assert!(row.fingerprint.len() <= NAME_BYTES_MAX && row.message.len() <= MESSAGE_BYTES_MAX);
+        assert!(!summary.to_string().contains("\u{1b}[2J"));
     }
 }
