@@ -12,7 +12,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
 /// A clock that is no further off than this is right: the service says whole seconds, some time after it was asked.
-const SKEW_MS_MIN: i64 = 60_000;
+const SKEW_MS_MIN: u64 = 60_000;
 
 /// What is known of the service's clock, shared by everybody who asks it.
 #[derive(Clone, Debug, Default)]
@@ -22,30 +22,34 @@ pub(crate) struct ServiceClock(Arc<Known>);
 struct Known {
     /// How far it was ahead of ours in the last answer, in milliseconds.
     seen_ms: AtomicI64,
-    /// How far it was when a refused signature was last put down to it, in milliseconds.
-    blamed_ms: AtomicI64,
+    /// How far ahead the present client signs, in milliseconds: as the last answer that it got itself has said.
+    signed_ms: AtomicI64,
 }
 
 impl ServiceClock {
-    /// Notes the `Date` header of an answer. One that is no date is none.
+    /// Notes the `Date` header of an answer of the service. One that is no date is none.
     pub(crate) fn note(&self, date: &str) {
         if let Ok(date) = DateTime::from_str(date, Format::HttpDate) {
-            self.0
-                .seen_ms
-                .store(date.secs().saturating_mul(1_000).saturating_sub(own_ms()), Ordering::Relaxed);
+            let ahead_ms = date.secs().saturating_mul(1_000).saturating_sub(own_ms());
+            self.0.seen_ms.store(ahead_ms, Ordering::Relaxed);
+            self.0.signed_ms.store(ahead_ms, Ordering::Relaxed);
         }
     }
 
-    /// Whether a refused signature may be our clock's fault, and was not put down to that already.
-    pub(crate) fn is_to_blame(&self) -> bool {
-        let seen = self.0.seen_ms.load(Ordering::Relaxed);
-        let blamed = self.0.blamed_ms.swap(seen, Ordering::Relaxed);
-        seen.saturating_abs() >= SKEW_MS_MIN && seen.abs_diff(blamed) >= SKEW_MS_MIN.unsigned_abs()
+    /// How far ahead a request is signed that is made now, in milliseconds.
+    pub(crate) fn signed_ms(&self) -> i64 {
+        self.0.signed_ms.load(Ordering::Relaxed)
+    }
+
+    /// Whether a signature that was refused was made for another time than the service's. Each request is judged by its own: of several
+    /// that were under way, all were signed before the first answer told the time.
+    pub(crate) fn is_to_blame(&self, signed_ms: i64) -> bool {
+        self.0.seen_ms.load(Ordering::Relaxed).abs_diff(signed_ms) >= SKEW_MS_MIN
     }
 
     /// A new client knows nothing of the clock.
-    pub(crate) fn forget_blame(&self) {
-        self.0.blamed_ms.store(0, Ordering::Relaxed);
+    pub(crate) fn begin_anew(&self) {
+        self.0.signed_ms.store(0, Ordering::Relaxed);
     }
 
     /// What time it is for the service, in milliseconds since 1970.
@@ -68,18 +72,22 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_wrong_is_blamed_once() {
+    fn a_clock_that_is_wrong_is_to_blame_for_what_was_signed_by_it() {
         let clock = ServiceClock::default();
-        assert!(!clock.is_to_blame());
+        let before = clock.signed_ms();
+        assert!(!clock.is_to_blame(before));
         clock.note(&date(3_600));
-        assert!(clock.is_to_blame() && !clock.is_to_blame());
+        assert!(clock.is_to_blame(before) && clock.is_to_blame(before));
+        assert!(!clock.is_to_blame(clock.signed_ms()));
         assert!((3_598_000..=3_601_000).contains(&(clock.service_ms() - own_ms())));
+        let before = clock.signed_ms();
         clock.note("yesterday");
+        assert!(!clock.is_to_blame(before));
         clock.note(&date(-7_200));
-        assert!(clock.is_to_blame() && !clock.is_to_blame());
-        clock.forget_blame();
-        assert!(clock.is_to_blame());
+        assert!(clock.is_to_blame(before));
+        clock.begin_anew();
+        assert!(clock.is_to_blame(clock.signed_ms()));
         clock.note(&date(3));
-        assert!(!clock.is_to_blame());
+        assert!(!clock.is_to_blame(0));
     }
 }

@@ -87,23 +87,24 @@ impl CloudWatchSink {
                 return Err(self.error(Failure { fault: Fault::Expired, message: error.to_string() }));
             }
         };
+        let signed_ms = self.clock.signed_ms();
         match store(&client, &self.options, to, batch).await {
             Ok(answer) => {
                 let accepts_ms = self.clock.service_ms();
                 Ok(receipt(batch.events().len(), answer.rejected_log_events_info(), accepts_ms))
             }
             Err(failure) => {
-                self.learn(failure.fault);
+                self.learn(failure.fault, signed_ms);
                 Err(self.error(failure))
             }
         }
     }
 
-    /// Draws from a failure what concerns every later request.
-    fn learn(&self, fault: Fault) {
+    /// Draws from a failure what concerns every later request. `signed_ms` is how far ahead the failed one was signed.
+    fn learn(&self, fault: Fault, signed_ms: i64) {
         match fault {
             // If only the clock was wrong, the credentials are good, and the client knows the time by now.
-            Fault::Expired if !self.clock.is_to_blame() => *lock(&self.access) = Access::Refused,
+            Fault::Expired if !self.clock.is_to_blame(signed_ms) => *lock(&self.access) = Access::Refused,
             Fault::TooLong { bytes_max: Some(bytes_max) } => {
                 let before = self.line_bytes_max.fetch_min(bytes_max.max(LINE_BYTES_MIN), Ordering::Relaxed);
                 if bytes_max < before {
@@ -126,7 +127,7 @@ impl CloudWatchSink {
         let client = match known {
             Some(client) => client,
             None => {
-                self.clock.forget_blame();
+                self.clock.begin_anew();
                 Client::new(&self.environment.load(self.clock.clone()).await?)
             }
         };
@@ -284,14 +285,16 @@ fn receipt(events: usize, rejected: Option<&RejectedLogEventsInfo>, accepts_ms: 
 mod tests {
     use std::io::{self, Write};
     use std::net::TcpListener;
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use aws_config::Region;
     use aws_sdk_cloudwatchlogs::config::Credentials;
+    use aws_smithy_types::DateTime;
+    use aws_smithy_types::date_time::Format;
     use trace_record::batch::{Event, batches};
 
     use super::*;
-    use crate::stand_in::{StandIn, answer};
+    use crate::stand_in::{Request, StandIn, answer};
 
     const NOW_MS: i64 = 1_795_419_012_532;
 
@@ -486,6 +489,61 @@ mod tests {
         let to = destination();
         sink.put(&to, &batch(&["a"])).await.unwrap_err();
         assert!(matches!(*lock(&sink.access), Access::Refused));
+    }
+
+    const NOW_AHEAD_S: i64 = 3_600;
+
+    /// When a request says that it was signed, such as 20261123T010203Z.
+    fn signed_s(request: &Request) -> i64 {
+        let at = request.header("x-amz-date").unwrap();
+        let part = |from: usize, to: usize| &at[from..to];
+        let (year, month, day, time) = (part(0, 4), part(4, 6), part(6, 9), part(9, at.len()));
+        let time = format!("{}:{}:{}", &time[..2], &time[2..4], &time[4..]);
+        DateTime::from_str(&format!("{year}-{month}-{day}{time}"), Format::DateTime).unwrap().secs()
+    }
+
+    /// The URL of a service whose clock is an hour ahead, and which answers the first requests when all of them are there.
+    fn an_hour_ahead(together: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let all = std::sync::Arc::new(std::sync::Barrier::new(together));
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().enumerate() {
+                let (stream, all) = (stream.unwrap(), std::sync::Arc::clone(&all));
+                std::thread::spawn(move || {
+                    let request = Request::read(&stream);
+                    if number < together {
+                        all.wait();
+                    }
+                    let now_s = NOW_AHEAD_S + DateTime::from(SystemTime::now()).secs();
+                    let date = DateTime::from_secs(now_s).fmt(Format::HttpDate).unwrap();
+                    let date = format!("Date: {date}\r\n");
+                    let is_right = signed_s(&request).abs_diff(now_s) < 300;
+                    let refused = r#"{"__type":"InvalidSignatureException","message":"Signature expired"}"#;
+                    let answer =
+                        if is_right { answer(200, &date, "{}") } else { answer(400, &date, refused) };
+                    (&stream).write_all(answer.as_bytes()).unwrap();
+                });
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_wrong_clock_costs_each_of_several_batches_one_try() {
+        let sink = std::sync::Arc::new(sink(&an_hour_ahead(8)).await);
+        for is_right in [false, true, true] {
+            let mut puts = tokio::task::JoinSet::new();
+            for _ in 0..8 {
+                let sink = std::sync::Arc::clone(&sink);
+                puts.spawn(async move { sink.put(&destination(), &batch(&["a"])).await });
+            }
+            for result in puts.join_all().await {
+                let fault = result.map(|receipt| receipt.stored).map_err(|error| error.fault);
+                assert_eq!(fault, if is_right { Ok(1) } else { Err(Fault::Expired) });
+            }
+            assert!(matches!(*lock(&sink.access), Access::Open(_)));
+        }
     }
 
     #[tokio::test]

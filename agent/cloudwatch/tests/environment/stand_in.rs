@@ -59,7 +59,8 @@ impl StandIn {
 }
 
 impl Request {
-    fn read(stream: &TcpStream) -> Self {
+    /// Reads one.
+    pub(crate) fn read(stream: &TcpStream) -> Self {
         let mut reader = BufReader::new(stream);
         let mut request = Self { head: String::new(), body: String::new() };
         while reader.read_line(&mut request.head).unwrap() > 2 {}
