@@ -73,9 +73,11 @@ fn judge<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> (Fau
     }
 }
 
-/// Reads the words of the service that name the limit of an event, its 26 bytes included.
+/// Reads the words of the service that name the limit of an event, its 26 bytes included, or of a request, which no event can exceed
+/// either.
 fn too_long(message: &str) -> Option<Fault> {
-    let (_, limit) = message.strip_prefix("Log event too large: ")?.split_once(" exceeds limit of ")?;
+    let size = message.strip_prefix("Log event too large: ").or(message.strip_prefix("Upload too large: "))?;
+    let (_, limit) = size.split_once(" exceeds limit of ")?;
     let digits = limit.split(|c: char| !c.is_ascii_digit()).next()?;
     let bytes_max = digits.parse::<usize>().ok().map(|bytes| bytes.saturating_sub(EVENT_OVERHEAD_BYTES));
     Some(Fault::TooLong { bytes_max })

@@ -106,7 +106,8 @@ impl CloudWatchSink {
             // If only the clock was wrong, the credentials are good, and the client knows the time by now.
             Fault::Expired if !self.clock.is_to_blame(signed_ms) => *lock(&self.access) = Access::Refused,
             Fault::TooLong { bytes_max: Some(bytes_max) } => {
-                let before = self.line_bytes_max.fetch_min(bytes_max.max(LINE_BYTES_MIN), Ordering::Relaxed);
+                let bytes_max = bytes_max.max(LINE_BYTES_MIN);
+                let before = self.line_bytes_max.fetch_min(bytes_max, Ordering::Relaxed);
                 if bytes_max < before {
                     tracing::info!(
                         bytes_max,
@@ -209,7 +210,15 @@ async fn create_group(client: &Client, options: &CloudWatchOptions, to: &Destina
         .set_kms_key_id(options.kms_key.clone())
         .set_log_group_class(class);
     match creating.send().await {
-        Ok(_) => tracing::info!(group = to.group, "log group created"),
+        Ok(_) => {
+            tracing::info!(group = to.group, "log group created");
+            if options.class.as_deref() == Some(LogGroupClass::InfrequentAccess.as_str()) {
+                tracing::warn!(
+                    group = to.group,
+                    "CloudWatch takes no metrics out of records in the class INFREQUENT_ACCESS; for metrics, name a group of the class STANDARD"
+                );
+            }
+        }
         // Somebody else was faster, and decides.
         Err(error) if is(&error, "ResourceAlreadyExistsException") => return Ok(()),
         Err(error) => return Err(Failure::of("CreateLogGroup", &group(to), &error)),
@@ -543,6 +552,22 @@ mod tests {
                 assert_eq!(fault, if is_right { Ok(1) } else { Err(Fault::Expired) });
             }
             assert!(matches!(*lock(&sink.access), Access::Open(_)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lower_limit_is_learned_from_the_words_of_the_service() {
+        for (said, limit, learned) in [
+            ("Log event too large: 300000 bytes exceeds limit of 262144", 262_118, 262_118),
+            ("Upload too large: 1048577 bytes exceeds limit of 1048576", 1_048_550, 1_048_550),
+            ("Upload too large: 300000 bytes exceeds limit of 262144", 262_118, 262_118),
+            ("Log event too large: 2000 bytes exceeds limit of 1024", 998, LINE_BYTES_MIN),
+        ] {
+            let service = StandIn::answering([refusal(400, "InvalidParameterException", said)]);
+            let sink = sink(&service.url()).await;
+            let error = sink.put(&destination(), &batch(&["a"])).await.unwrap_err();
+            assert_eq!(error.fault, Fault::TooLong { bytes_max: Some(limit) }, "{said}");
+            assert_eq!(sink.line_bytes_max(), learned, "{said}");
         }
     }
 
