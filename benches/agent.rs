@@ -11,7 +11,6 @@
 //! ten times as long and the ratios mean little. The log is in the page cache for both.
 #![expect(clippy::unwrap_used, reason = "a step of a bench that fails ends the bench")]
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::future::pending;
 use std::hint::black_box;
@@ -32,6 +31,7 @@ use trace_record::batch::Event;
 use beside::Comparison;
 
 mod beside;
+mod tracebacks;
 
 /// Tracebacks in the log, and healthy lines before each.
 const TRACEBACKS: usize = 200;
@@ -50,7 +50,7 @@ fn main() {
 fn follow(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("app.log");
-    fs::write(&log, log_with_tracebacks()).unwrap();
+    fs::write(&log, tracebacks::log(TRACEBACKS, HEALTHY_LINES)).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
 
     let sample = tempfile::tempdir().unwrap();
@@ -150,21 +150,4 @@ fn fresh_folder() -> TempDir {
 fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_data()
-}
-
-fn log_with_tracebacks() -> String {
-    let mut log = String::new();
-    for number in 0..TRACEBACKS {
-        for line in 0..HEALTHY_LINES {
-            writeln!(log, "2026-11-23 07:30:12,532 INFO order {number}.{line} priced, nothing else to say")
-                .unwrap();
-        }
-        writeln!(
-            log,
-            "Traceback (most recent call last):\n  File \"/srv/app.py\", line 41, in place\n    price(order)\n  \
-             File \"/srv/app.py\", line 12, in price\n    raise KeyError(order.sku)\nKeyError: 'X-{number}'"
-        )
-        .unwrap();
-    }
-    log
 }

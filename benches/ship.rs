@@ -11,7 +11,6 @@
 //! machine. Runs alternate; the median of each figure is shown.
 #![expect(clippy::unwrap_used, reason = "a step of a bench that fails ends the bench")]
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -20,6 +19,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use trace_logs_service::{Keep, Options, Service, Tally};
+
+mod tracebacks;
 
 /// Tracebacks in the log, and healthy lines before each: a log in which much fails.
 const TRACEBACKS: usize = 60_000;
@@ -53,7 +54,7 @@ fn main() {
     }
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("app.log");
-    fs::write(&log, log_with_tracebacks()).unwrap();
+    fs::write(&log, tracebacks::log(TRACEBACKS, HEALTHY_LINES)).unwrap();
     let bytes = fs::metadata(&log).unwrap().len();
     let bodies = record_bodies(&log, folder.path());
 
@@ -239,21 +240,4 @@ fn read_answer(reader: &mut BufReader<TcpStream>) -> String {
 fn amz_date() -> String {
     let now = trace_record::complete::rfc3339(trace_agent_core::clock::now_ms());
     format!("{}Z", &now.replace(['-', ':'], "")[..15])
-}
-
-fn log_with_tracebacks() -> String {
-    let mut log = String::new();
-    for number in 0..TRACEBACKS {
-        for line in 0..HEALTHY_LINES {
-            writeln!(log, "2026-11-23 07:30:12,532 INFO order {number}.{line} priced, nothing else to say")
-                .unwrap();
-        }
-        writeln!(
-            log,
-            "Traceback (most recent call last):\n  File \"/srv/shop/api.py\", line 71, in handle\n    total = price(order)\n  File \"/srv/shop/price.py\", line {}, in price\n    return TABLE[order.sku] * order.quantity\nKeyError: 'TA-{number}'",
-            number % 400
-        )
-        .unwrap();
-    }
-    log
 }

@@ -9,20 +9,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use trace_agent::peers::MOTO;
-use trace_logs_service::{BATCH_BYTES_MAX, Fault, Faults, Key, Options, Service};
+use trace_logs_service::{BATCH_BYTES_MAX, Key, Options, Service};
 
 use crate::cloudwatch::Moto;
-use crate::harness::{Outcome, Stop, equal, holds, lines, peer, run, said, test, trace_agent};
+use crate::harness::{Outcome, Stop, equal, holds, lines, peer, said, test};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("the stand-in of CloudWatch Logs answers as moto does", the_stand_in_answers_as_moto_does),
         test("where the two differ is known, on both sides", where_the_two_differ_is_known),
         test("a signature by AWS's own signer is verified", a_signature_is_verified),
-        test(
-            "the sidecar ships each record once through throttles and failures",
-            each_record_is_shipped_once,
-        ),
     ]
 }
 
@@ -343,58 +339,4 @@ fn a_signature_is_verified() -> Outcome {
     let right = answers(&python, &service.endpoint(), "test", &calls)?;
     equal(&right[0]["status"], &json!(200), "signed with the right one")?;
     equal(service.state().groups.len(), 1, "groups")
-}
-
-/// The real SDK as a client: what it signs is verified, and it is told to come again.
-fn each_record_is_shipped_once() -> Outcome {
-    let service = stand_in()?;
-    let folder = tempfile::tempdir()?;
-    let trace = |index: usize| {
-        format!(
-            "Traceback (most recent call last):\n  File \"a.py\", line {index}, in f\n    g()\nValueError: {index}\n"
-        )
-    };
-    std::fs::write(folder.path().join("app.log"), (1..=120).map(trace).collect::<String>())?;
-    let faults = [
-        Fault::Throttle { retry_after: None },
-        Fault::Internal,
-        Fault::Bare503,
-        Fault::Unavailable,
-        Fault::ResetAfterBody,
-    ];
-    let operations = vec!["PutLogEvents".to_owned()];
-    let script = faults.map(Some).into();
-    service.set_faults(Faults { script, operations, ..Faults::default() });
-    let output = run(trace_agent(folder.path())
-        .args([
-            "run",
-            "--once",
-            "--log-group",
-            "/app/failures",
-            "--function-name",
-            "app",
-            "--storm-limit",
-            "0",
-            "--sink",
-            "cloudwatch",
-        ])
-        .arg("app.log")
-        .envs([
-            ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", service.endpoint().as_str()),
-            ("AWS_REGION", "eu-central-1"),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ]))?;
-    equal(output.status.code(), Some(0), &said(&output))?;
-    let state = service.state();
-    let tally = state.tally();
-    equal(
-        (tally.events, tally.distinct, tally.inversions),
-        (120, 120, 0),
-        "events, different ones, inversions",
-    )?;
-    for fault in faults {
-        equal(state.count("PutLogEvents", fault.name()), 1, fault.name())?;
-    }
-    Ok(())
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudwatchlogs::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use tokio_rustls::rustls;
+use trace_agent_core::sink::Destination;
 use trace_record::batch::EVENT_OVERHEAD_BYTES;
 use trace_record::retry::Fault;
 use trace_record::text;
@@ -46,6 +47,21 @@ impl Failure {
         };
         Self { fault, message: format!("{operation} on {target} failed: {cause}; {advice}") }
     }
+}
+
+/// Whether the service gave this error code.
+pub(crate) fn is<E: ProvideErrorMetadata>(error: &SdkError<E>, code: &str) -> bool {
+    error.code() == Some(code)
+}
+
+/// A log group, in words.
+pub(crate) fn group(to: &Destination) -> String {
+    format!("log group {}", to.group)
+}
+
+/// A log stream, in words.
+pub(crate) fn stream(to: &Destination) -> String {
+    format!("log group {}, stream {}", to.group, to.stream)
 }
 
 fn judge<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> (Fault, String) {

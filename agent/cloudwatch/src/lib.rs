@@ -9,6 +9,8 @@ mod clock;
 mod connector;
 mod environment;
 mod body;
+mod create;
+mod receipt;
 mod sink;
 mod reader;
 // The service as the tests play it; the integration test has the same.

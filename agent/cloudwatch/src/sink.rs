@@ -10,20 +10,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::http::HttpRequest;
-use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_cloudwatchlogs::error::SdkError;
 use aws_sdk_cloudwatchlogs::operation::put_log_events::{PutLogEventsError, PutLogEventsOutput};
-use aws_sdk_cloudwatchlogs::types::{LogGroupClass, RejectedLogEventsInfo};
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use trace_agent_core::config::CloudWatchOptions;
-use trace_agent_core::sink::{Destination, Error, Put, Receipt, Rejection, Sink};
+use trace_agent_core::sink::{Destination, Error, Put, Receipt, Sink};
 use trace_record::batch::Batch;
 use trace_record::retry::Fault;
 
 use crate::body;
 use crate::clock::ServiceClock;
+use crate::create::create;
 use crate::environment::{self, ConnectError, Environment};
-use crate::fault::Failure;
+use crate::fault::{Failure, is, stream};
+use crate::receipt::receipt;
 
 /// The shortest limit that is believed: a record is never cut below it.
 const LINE_BYTES_MIN: usize = 64 * 1024;
@@ -186,108 +187,6 @@ async fn put_log_events(
         *request.body_mut() = SdkBody::from(body.clone());
     };
     client.put_log_events().customize().mutate_request(replace).send().await
-}
-
-/// Creates the stream, and before it the group if that is missing too.
-async fn create(client: &Client, options: &CloudWatchOptions, to: &Destination) -> Result<(), Failure> {
-    if create_stream(client, to).await? {
-        return Ok(());
-    }
-    create_group(client, options, to).await?;
-    if create_stream(client, to).await? {
-        return Ok(());
-    }
-    let message = format!("{} is not there yet, though it has just been created", group(to));
-    Err(Failure { fault: Fault::Transient, message })
-}
-
-/// Creates the group as it is wanted. Records are worth more than their retention: without that they are stored all the same.
-async fn create_group(client: &Client, options: &CloudWatchOptions, to: &Destination) -> Result<(), Failure> {
-    let class = options.class.as_deref().map(LogGroupClass::from);
-    let creating = client
-        .create_log_group()
-        .log_group_name(&to.group)
-        .set_kms_key_id(options.kms_key.clone())
-        .set_log_group_class(class);
-    match creating.send().await {
-        Ok(_) => {
-            tracing::info!(group = to.group, "log group created");
-            if options.class.as_deref() == Some(LogGroupClass::InfrequentAccess.as_str()) {
-                tracing::warn!(
-                    group = to.group,
-                    "CloudWatch takes no metrics out of records in the class INFREQUENT_ACCESS; for metrics, name a group of the class STANDARD"
-                );
-            }
-        }
-        // Somebody else was faster, and decides.
-        Err(error) if is(&error, "ResourceAlreadyExistsException") => return Ok(()),
-        Err(error) => return Err(Failure::of("CreateLogGroup", &group(to), &error)),
-    }
-    let Some(days) = options.retention_days else { return Ok(()) };
-    let answer = client.put_retention_policy().log_group_name(&to.group).retention_in_days(days).send().await;
-    if let Err(error) = answer {
-        let failure = Failure::of("PutRetentionPolicy", &group(to), &error);
-        tracing::warn!(error = failure.message, "the log group keeps its events for ever");
-    }
-    Ok(())
-}
-
-/// Whether the stream is there now; if not, its group is missing.
-async fn create_stream(client: &Client, to: &Destination) -> Result<bool, Failure> {
-    let answer =
-        client.create_log_stream().log_group_name(&to.group).log_stream_name(&to.stream).send().await;
-    match answer {
-        Ok(_) => tracing::info!(group = to.group, stream = to.stream, "log stream created"),
-        Err(error) if is(&error, "ResourceAlreadyExistsException") => {}
-        Err(error) if is(&error, "ResourceNotFoundException") => return Ok(false),
-        Err(error) => return Err(Failure::of("CreateLogStream", &stream(to), &error)),
-    }
-    Ok(true)
-}
-
-fn is<E: ProvideErrorMetadata>(error: &SdkError<E>, code: &str) -> bool {
-    error.code() == Some(code)
-}
-
-fn group(to: &Destination) -> String {
-    format!("log group {}", to.group)
-}
-
-fn stream(to: &Destination) -> String {
-    format!("log group {}, stream {}", to.group, to.stream)
-}
-
-/// Reads which events of a batch were refused. The indexes refer to the batch as it was sent: two are the first index
-/// behind the refused events, one is the first refused event itself.
-/// `accepts_ms` is a time that the service would take.
-fn receipt(events: usize, rejected: Option<&RejectedLogEventsInfo>, accepts_ms: i64) -> Receipt {
-    let end = |index: Option<i32>| index.map_or(0, |index| usize::try_from(index).unwrap_or(0));
-    let too_old = end(rejected.and_then(RejectedLogEventsInfo::too_old_log_event_end_index));
-    let expired = end(rejected.and_then(RejectedLogEventsInfo::expired_log_event_end_index));
-    let too_new = rejected
-        .and_then(RejectedLogEventsInfo::too_new_log_event_start_index)
-        .map_or(usize::MAX, |index| usize::try_from(index).unwrap_or(0));
-    let reason = |index: usize| {
-        if index < too_old {
-            Some("it is older than the 14 days that CloudWatch Logs takes")
-        } else if index < expired {
-            Some("it is older than the retention of its log group")
-        } else if index >= too_new {
-            Some("it is more than two hours ahead of the clock of CloudWatch Logs")
-        } else {
-            None
-        }
-    };
-    let rejected: Vec<_> = (0..events)
-        .filter_map(|index| {
-            reason(index).map(|reason| Rejection {
-                index,
-                reason: reason.to_owned(),
-                accepts_ms: Some(accepts_ms),
-            })
-        })
-        .collect();
-    Receipt { stored: events - rejected.len(), rejected }
 }
 
 #[cfg(test)]
