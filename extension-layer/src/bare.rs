@@ -31,6 +31,8 @@ pub(crate) enum Source {
     Init,
     /// A handler sent it to the capture socket.
     Capture,
+    /// Some items of a batch failed, as the runtime's response said.
+    Batch,
     /// The platform or the log told of it, in a batch of telemetry.
     Telemetry,
 }
@@ -40,6 +42,7 @@ pub(crate) fn line(source: Source, request_id: Option<&str>, raw: &[u8]) -> Stri
     let (kind, phase, witness) = match source {
         Source::Invocation => ("exception", "invoke", "runtime-api"),
         Source::Init => ("init", "init", "runtime-api"),
+        Source::Batch => ("partial-batch", "invoke", "runtime-api"),
         Source::Capture => ("panic", "invoke", "capture"),
         Source::Telemetry => ("exception", "invoke", "platform"),
     };

@@ -7,7 +7,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use trace_wrapper::Meeting;
+
 use crate::say::say;
+
+/// Where the proxy listens unless `TRACE_AGENT_PROXY_LISTEN` says otherwise: at any port, since the wrapper finds out which.
+const PROXY_DEFAULT: &str = "127.0.0.1:0";
 
 /// How long `/next` is held for the worker unless `TRACE_AGENT_HOLD_MS` says otherwise: the owner pays for it.
 const HOLD_MS_DEFAULT: u64 = 300;
@@ -36,8 +41,12 @@ pub(crate) struct Config {
     pub(crate) disabled: bool,
     /// No INVOKE events exist: Lambda Managed Instances.
     pub(crate) managed: bool,
-    /// Where the runtime finds the proxy, as `host:port`.
-    pub(crate) proxy: Option<String>,
+    /// Where the proxy listens, as `host:port`.
+    pub(crate) proxy: String,
+    /// Where the wrapper finds out.
+    pub(crate) meeting: PathBuf,
+    /// Which successes are told of as failures.
+    pub(crate) response_failures: ResponseFailures,
     /// Where handlers send their reports.
     pub(crate) capture: PathBuf,
     /// Where what waits for a sink is kept.
@@ -50,6 +59,23 @@ pub(crate) struct Config {
     pub(crate) listen: Listen,
     /// The size of the function's memory, for the worker's own limit.
     pub(crate) memory_bytes: Option<u64>,
+}
+
+/// Which successes are told of as failures: in each of them the function says itself that something failed. That of which it does not,
+/// such as a status of 500 in an answer to a web request, is its own affair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ResponseFailures {
+    /// Items of a batch that are to be tried again.
+    pub(crate) batch: bool,
+    /// A durable execution that ended in a failure.
+    pub(crate) durable: bool,
+    /// A streamed response that broke off.
+    pub(crate) stream: bool,
+}
+
+impl ResponseFailures {
+    pub(crate) const ALL: ResponseFailures = ResponseFailures { batch: true, durable: true, stream: true };
+    const NONE: ResponseFailures = ResponseFailures { batch: false, durable: false, stream: false };
 }
 
 /// Where to listen for telemetry.
@@ -94,7 +120,10 @@ impl Config {
             name,
             disabled: text("TRACE_AGENT_DISABLED").is_some_and(|value| is_on("TRACE_AGENT_DISABLED", &value)),
             managed: text("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() == Some("lambda-managed-instances"),
-            proxy: text("TRACE_AGENT_PROXY_LISTEN"),
+            proxy: text("TRACE_AGENT_PROXY_LISTEN").unwrap_or_else(|| PROXY_DEFAULT.to_owned()),
+            meeting: Meeting::path(get("TRACE_AGENT_SOCKET").as_deref()),
+            response_failures: text("TRACE_AGENT_RESPONSE_FAILURES")
+                .map_or(ResponseFailures::ALL, |value| response_failures(&value)),
             spool: spool_folder(&capture),
             capture,
             delivery: text("TRACE_AGENT_DELIVERY").map_or(Delivery::Lazy, |value| delivery(&value)),
@@ -123,6 +152,25 @@ fn delivery(value: &str) -> Delivery {
             Delivery::Lazy
         }
     }
+}
+
+fn response_failures(value: &str) -> ResponseFailures {
+    let mut counts = ResponseFailures::NONE;
+    for word in value.split(',').map(str::trim) {
+        match word {
+            "batch" => counts.batch = true,
+            "durable" => counts.durable = true,
+            "stream" => counts.stream = true,
+            "none" => {}
+            _ => {
+                say(format_args!(
+                    "TRACE_AGENT_RESPONSE_FAILURES={value:?} is not none, nor a list of batch, durable and stream; all of them are told of"
+                ));
+                return ResponseFailures::ALL;
+            }
+        }
+    }
+    counts
 }
 
 fn is_on(variable: &str, value: &str) -> bool {
@@ -166,6 +214,15 @@ mod tests {
         assert_eq!(read(&[("TRACE_AGENT_DELIVERY", "prompt")]).delivery, Delivery::Prompt);
         let config = read(&[("TRACE_AGENT_HOLD_MS", "900000"), ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much")]);
         assert_eq!((config.hold, config.memory_bytes), (Duration::from_millis(300), None));
+    }
+
+    #[test]
+    fn successes_that_count_can_be_chosen() {
+        let counts = |value| read(&[("TRACE_AGENT_RESPONSE_FAILURES", value)]).response_failures;
+        assert_eq!(read(&[]).response_failures, ResponseFailures::ALL);
+        assert_eq!(counts("none"), ResponseFailures::NONE);
+        assert_eq!(counts("batch, stream"), ResponseFailures { durable: false, ..ResponseFailures::ALL });
+        assert_eq!(counts("batch,all"), ResponseFailures::ALL);
     }
 
     #[test]

@@ -72,6 +72,8 @@ struct State {
     answers: VecDeque<(String, Answer)>,
     /// Batches of telemetry so far.
     batches: u64,
+    /// True once the runtime asked for an invocation through the proxy.
+    has_met_runtime: bool,
     /// Threads that wait for a change: mostly none, and to wake nobody costs a system call too.
     waiting: u32,
 }
@@ -122,8 +124,14 @@ impl Turn {
         self.wake(&state);
     }
 
+    /// True if the runtime uses the proxy, which then tells in time that an invocation failed.
+    pub(crate) fn has_met_runtime(&self) -> bool {
+        lock(&self.state).has_met_runtime
+    }
+
     /// The runtime asked for an invocation on this connection.
     pub(crate) fn runtime_waits(&self, connection: u64) {
+        lock(&self.state).has_met_runtime = true;
         self.place(connection, Some(Place::Waiting));
     }
 

@@ -9,9 +9,10 @@
 //!
 //! 1. [`failure`]: the record and its parts.
 //! 2. [`normalize`]: posted bodies, printed traces and native reports become records.
-//! 3. [`trigger`], [`source_map`], [`source`], [`culprit`], [`redact`], [`fingerprint`], [`metrics`]: what completes a record, joined by [`complete()`].
-//! 4. [`render`]: one line of JSON, bounded; [`export`]: the same in the words of OpenTelemetry and ECS.
-//! 5. [`batch`], [`storm`], [`retry`]: the lines on their way to CloudWatch, all of them or one for many.
+//! 3. [`response`]: what a success says of failures inside it.
+//! 4. [`trigger`], [`source_map`], [`source`], [`culprit`], [`redact`], [`fingerprint`], [`metrics`]: what completes a record, joined by [`complete()`].
+//! 5. [`render`]: one line of JSON, bounded; [`export`]: the same in the words of OpenTelemetry and ECS.
+//! 6. [`batch`], [`storm`], [`retry`]: the lines on their way to CloudWatch, all of them or one for many.
 
 pub mod text;
 mod percent;
@@ -19,6 +20,7 @@ mod words;
 pub mod failure;
 mod family;
 pub mod normalize;
+pub mod response;
 pub mod trigger;
 pub mod source_map;
 pub mod source;

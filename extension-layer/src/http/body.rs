@@ -8,77 +8,133 @@ use crate::http::{Framing, HEAD_BYTES_MAX, Reader};
 /// Bytes of the line with a chunk's length: sixteen digits, and extensions that nobody uses.
 const CHUNK_LINE_BYTES_MAX: usize = 4 * 1024;
 
-/// Reads a body to its end and shows every piece to `visit` as soon as it is there: first the bytes as they were sent,
-/// framing included, then the part of them that is content.
-///
-/// # Errors
-///
-/// If reading fails, and with the error of `visit`.
-pub(crate) fn walk<S: Read>(
-    reader: &mut Reader<S>,
-    framing: Framing,
-    mut visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
-) -> Result<()> {
-    match framing {
-        Framing::Length(length) => walk_length(reader, length, &mut visit),
-        Framing::UntilClose => loop {
-            let piece = reader.piece(u64::MAX)?;
-            if piece.is_empty() {
-                return Ok(());
-            }
-            visit(piece, piece)?;
-        },
-        Framing::Chunked => loop {
-            let line = reader.line(CHUNK_LINE_BYTES_MAX)?;
-            let length = chunk_length(line)?;
-            visit(line, &[])?;
-            if length == 0 {
-                return walk_trailers(reader, &mut visit);
-            }
-            walk_length(reader, length, &mut visit)?;
-            let line_end = reader.line(CHUNK_LINE_BYTES_MAX)?;
-            if !matches!(line_end, b"\r\n" | b"\n") {
-                return Err(Error::Malformed { what: "end of a chunk" });
-            }
-            visit(line_end, &[])?;
-        },
+/// How far a body has been read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Body(State);
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// So many bytes are to come.
+    Length(u64),
+    UntilClose,
+    /// The line with the next chunk's length comes.
+    ChunkLine,
+    /// So many bytes of this chunk are to come.
+    Chunk(u64),
+    /// The line end of this chunk comes.
+    ChunkEnd,
+    /// Trailers come; of them there were so many bytes.
+    Trailers(usize),
+    Over,
+}
+
+/// A piece of a body, as it was sent. One after the other they are the whole of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// What a body is delimited with.
+    Framing(&'a [u8]),
+    Content(&'a [u8]),
+    /// The line of one trailer.
+    Trailer(&'a [u8]),
+}
+
+impl<'a> Part<'a> {
+    /// The bytes that were sent.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        let (Part::Framing(bytes) | Part::Content(bytes) | Part::Trailer(bytes)) = self;
+        bytes
     }
 }
 
-fn walk_length<S: Read>(
-    reader: &mut Reader<S>,
-    length: u64,
-    visit: &mut impl FnMut(&[u8], &[u8]) -> Result<()>,
-) -> Result<()> {
-    let mut left = length;
-    while left > 0 {
-        let piece = reader.piece(left)?;
-        if piece.is_empty() {
-            return Err(Error::Closed { what: "a body" });
-        }
-        left -= piece.len() as u64;
-        visit(piece, piece)?;
+impl Body {
+    /// A body of which nothing was read.
+    pub(crate) fn new(framing: Framing) -> Body {
+        Body(match framing {
+            Framing::Length(0) => State::Over,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::ChunkLine,
+            Framing::UntilClose => State::UntilClose,
+        })
     }
-    Ok(())
+
+    /// True if nothing more belongs to it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0 == State::Over
+    }
+
+    /// Takes the part with which `unread` begins. `None` if more must be read first; an error leaves everything as it was.
+    pub(crate) fn next<'a>(&mut self, unread: &'a [u8]) -> Result<Option<Part<'a>>> {
+        if unread.is_empty() {
+            return Ok(None);
+        }
+        let (part, state) = match self.0 {
+            State::Over => return Ok(None),
+            State::UntilClose => (Part::Content(unread), State::UntilClose),
+            State::Length(left) => {
+                let (content, left) = up_to(unread, left);
+                (Part::Content(content), if left == 0 { State::Over } else { State::Length(left) })
+            }
+            State::Chunk(left) => {
+                let (content, left) = up_to(unread, left);
+                (Part::Content(content), if left == 0 { State::ChunkEnd } else { State::Chunk(left) })
+            }
+            State::ChunkLine => {
+                let what = "a line of a chunked body";
+                let Some(line) = line(unread, what, CHUNK_LINE_BYTES_MAX)? else { return Ok(None) };
+                let length = chunk_length(line)?;
+                (Part::Framing(line), if length == 0 { State::Trailers(0) } else { State::Chunk(length) })
+            }
+            State::ChunkEnd => {
+                let malformed = Error::Malformed { what: "end of a chunk" };
+                let length = match unread {
+                    [b'\n', ..] => 1,
+                    [b'\r', b'\n', ..] => 2,
+                    [b'\r'] => return Ok(None),
+                    _ => return Err(malformed),
+                };
+                (Part::Framing(&unread[..length]), State::ChunkLine)
+            }
+            State::Trailers(bytes) => {
+                // They carry the error of a streamed response, in base64: a line may be as long as a head.
+                let what = "the trailers";
+                let Some(line) = line(unread, what, HEAD_BYTES_MAX)? else { return Ok(None) };
+                let bytes = bytes + line.len();
+                if bytes > HEAD_BYTES_MAX {
+                    return Err(Error::TooLong { what, bytes_max: HEAD_BYTES_MAX });
+                }
+                match line {
+                    b"\r\n" | b"\n" => (Part::Framing(line), State::Over),
+                    _ => (Part::Trailer(line), State::Trailers(bytes)),
+                }
+            }
+        };
+        self.0 = state;
+        Ok(Some(part))
+    }
+
+    /// What it means that the sender has closed.
+    pub(crate) fn closed(&mut self) -> Result<()> {
+        match self.0 {
+            State::UntilClose | State::Over => self.0 = State::Over,
+            State::Length(_) => return Err(Error::Closed { what: "a body" }),
+            _ => return Err(Error::Closed { what: "a chunked body" }),
+        }
+        Ok(())
+    }
 }
 
-/// Trailers carry an error body of a streamed response, in base64, so a line may be as long as a head.
-fn walk_trailers<S: Read>(
-    reader: &mut Reader<S>,
-    visit: &mut impl FnMut(&[u8], &[u8]) -> Result<()>,
-) -> Result<()> {
-    let mut bytes = 0;
-    loop {
-        let line = reader.line(HEAD_BYTES_MAX)?;
-        bytes += line.len();
-        if bytes > HEAD_BYTES_MAX {
-            return Err(Error::TooLong { what: "the trailers", bytes_max: HEAD_BYTES_MAX });
-        }
-        let is_last = matches!(line, b"\r\n" | b"\n");
-        visit(line, &[])?;
-        if is_last {
-            return Ok(());
-        }
+/// As much of `unread` as belongs to the `left` bytes that are to come, and what is to come then.
+fn up_to(unread: &[u8], left: u64) -> (&[u8], u64) {
+    let taken = usize::try_from(left).map_or(unread.len(), |left| unread.len().min(left));
+    (&unread[..taken], left - taken as u64)
+}
+
+/// The line with which `unread` begins, line end included, if it is there.
+fn line<'a>(unread: &'a [u8], what: &'static str, bytes_max: usize) -> Result<Option<&'a [u8]>> {
+    match memchr::memchr(b'\n', unread) {
+        Some(newline) => Ok(Some(&unread[..=newline])),
+        None if unread.len() > bytes_max => Err(Error::TooLong { what, bytes_max }),
+        None => Ok(None),
     }
 }
 
@@ -101,63 +157,94 @@ pub(crate) fn read_body<S: Read>(
     framing: Framing,
     bytes_max: usize,
 ) -> Result<Vec<u8>> {
-    let too_long = Error::TooLong { what: "a body", bytes_max };
-    let mut body = Vec::new();
+    let too_long = || Error::TooLong { what: "a body", bytes_max };
+    let mut content = Vec::new();
     if let Framing::Length(length) = framing {
         match usize::try_from(length) {
-            Ok(length) if length <= bytes_max => body.reserve_exact(length),
-            _ => return Err(too_long),
+            Ok(length) if length <= bytes_max => content.reserve_exact(length),
+            _ => return Err(too_long()),
         }
     }
-    walk(reader, framing, |_, content| {
-        if body.len() + content.len() > bytes_max {
-            return Err(Error::TooLong { what: "a body", bytes_max });
+    let mut body = Body::new(framing);
+    while !body.is_over() {
+        let Some(part) = body.next(reader.unread())? else {
+            if reader.fill()? == 0 {
+                body.closed()?;
+            }
+            continue;
+        };
+        if let Part::Content(piece) = part {
+            if content.len() + piece.len() > bytes_max {
+                return Err(too_long());
+            }
+            content.extend_from_slice(piece);
         }
-        body.extend_from_slice(content);
-        Ok(())
-    })?;
-    Ok(body)
+        reader.take(part.bytes().len());
+    }
+    Ok(content)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What a body looks like: the bytes that were passed on, the content, and what is left unread.
-    fn walked(framing: Framing, wire: &[u8]) -> Result<(Vec<u8>, Vec<u8>, Vec<u8>)> {
-        let mut reader = Reader::new(wire);
-        let (mut raw, mut content) = (Vec::new(), Vec::new());
-        walk(&mut reader, framing, |bytes, part| {
-            raw.extend_from_slice(bytes);
-            content.extend_from_slice(part);
-            Ok(())
-        })?;
-        let mut rest = Vec::new();
-        while let piece @ [_, ..] = reader.piece(u64::MAX)? {
-            rest.extend_from_slice(piece);
+    /// What a body looks like, its parts in `pieces` of so many bytes: the bytes as they were sent, the content, the trailers, and what is
+    /// left unread.
+    fn read(framing: Framing, wire: &[u8], pieces: usize) -> Result<[Vec<u8>; 4]> {
+        let mut body = Body::new(framing);
+        let (mut raw, mut content, mut trailers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut start, mut end) = (0, 0);
+        while !body.is_over() {
+            let Some(part) = body.next(&wire[start..end])? else {
+                if end == wire.len() {
+                    body.closed()?;
+                }
+                end = (end + pieces).min(wire.len());
+                continue;
+            };
+            match part {
+                Part::Content(piece) => content.extend_from_slice(piece),
+                Part::Trailer(line) => trailers.extend_from_slice(line),
+                Part::Framing(_) => {}
+            }
+            raw.extend_from_slice(part.bytes());
+            start += part.bytes().len();
         }
-        Ok((raw, content, rest))
+        Ok([raw, content, trailers, wire[start..].to_vec()])
     }
 
     #[test]
-    fn chunks_trailers_and_extensions_pass_unchanged() {
+    fn chunks_trailers_and_extensions_are_told_apart_however_they_come() {
         // The form that Node's runtime client 4.0.2 sends when a stream fails in its middle.
-        let wire = b"5\r\npart1\r\n0\r\nLambda-Runtime-Function-Error-Type: Error\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n";
-        let (raw, content, rest) = walked(Framing::Chunked, &[&wire[..], b"GET /"].concat()).unwrap();
-        assert_eq!((&raw[..], &content[..], &rest[..]), (&wire[..], &b"part1"[..], &b"GET /"[..]));
-        let wire = b"A;x=y\r\n0123456789\r\n00\r\n\r\n";
-        assert_eq!(walked(Framing::Chunked, wire).unwrap().0, wire);
+        let trailers: &[u8] =
+            b"Lambda-Runtime-Function-Error-Type: Error\r\nLambda-Runtime-Function-Error-Body: e30=\r\n";
+        let wire = [b"A;x=y\r\n0123456789\r\n5\npart1\n00\r\n", trailers, b"\r\n"].concat();
+        let both = [&wire[..], b"GET /"].concat();
+        for pieces in [1, 2, 3, 7, both.len()] {
+            let [raw, content, trailer, rest] = read(Framing::Chunked, &both, pieces).unwrap();
+            assert_eq!((&raw, &content[..]), (&wire, &b"0123456789part1"[..]), "{pieces}");
+            assert_eq!((&trailer[..], &rest[..]), (trailers, &b"GET /"[..]), "{pieces}");
+        }
     }
 
     #[test]
     fn a_body_that_is_cut_off_or_malformed_is_an_error() {
-        assert!(matches!(walked(Framing::Length(5), b"abc"), Err(Error::Closed { .. })));
-        assert!(matches!(walked(Framing::Chunked, b"5\r\nab"), Err(Error::Closed { .. })));
+        assert!(matches!(read(Framing::Length(5), b"abc", 2), Err(Error::Closed { .. })));
+        assert!(matches!(read(Framing::Chunked, b"5\r\nab", 2), Err(Error::Closed { .. })));
+        assert_eq!(read(Framing::UntilClose, b"abc", 2).unwrap()[1], b"abc");
         for wire in
             [&b"x\r\n"[..], b"-1\r\n", b"2\r\nabc\r\n", b"fffffffffffffffff\r\n", b"+1\r\na\r\n", b"\r\n"]
         {
-            assert!(matches!(walked(Framing::Chunked, wire), Err(Error::Malformed { .. })), "{wire:?}");
+            assert!(matches!(read(Framing::Chunked, wire, 1), Err(Error::Malformed { .. })), "{wire:?}");
         }
+    }
+
+    #[test]
+    fn lines_without_end_are_refused_at_their_bound() {
+        let wire = vec![b'0'; CHUNK_LINE_BYTES_MAX + 2];
+        assert!(matches!(Body::new(Framing::Chunked).next(&wire), Err(Error::TooLong { .. })));
+        let trailers = [b"0\r\n".as_slice(), &b"A: b\r\n".repeat(HEAD_BYTES_MAX / 6 + 1)].concat();
+        assert!(matches!(read(Framing::Chunked, &trailers, 1 << 20), Err(Error::TooLong { .. })));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! One request and its answer, from either side.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::time::Duration;
+
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 
 use crate::error::{Error, Result};
 use crate::http::{Fields, Reader, ResponseHead, read_body};
@@ -44,6 +46,21 @@ impl Endpoint {
             return Err(malformed());
         }
         Ok(Endpoint { path: path.trim_end_matches('/').to_owned(), authority })
+    }
+
+    /// Begins to connect, to the first of its addresses. What is written meanwhile has to wait.
+    pub(crate) fn connect_without_waiting(&self) -> io::Result<TcpStream> {
+        let address = self.authority.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
+        match net::connect(&socket, &address) {
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let stream = TcpStream::from(socket);
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 
     pub(crate) fn connect(&self) -> io::Result<TcpStream> {

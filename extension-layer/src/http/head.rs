@@ -2,11 +2,14 @@
 
 use crate::error::{Error, Result};
 
-/// Fields of one head. Runtimes send about ten, Lambda about twelve.
-const FIELDS_MAX: usize = 128;
+/// Lines of a head that are parsed without asking for memory. Runtimes send about ten fields, Lambda about twelve.
+const LINES_USUAL: usize = 64;
+
+/// Fields of one head: as many as common servers take at the most. What has more is no head to us.
+const FIELDS_MAX: usize = 8 * 1024;
 
 /// The head of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RequestHead {
     pub(crate) method: String,
     /// The path with its query, as it was sent.
@@ -17,15 +20,12 @@ pub(crate) struct RequestHead {
 
 impl RequestHead {
     pub(crate) fn parse(raw: Vec<u8>) -> Result<RequestHead> {
-        let malformed = || Error::Malformed { what: "request head" };
-        let mut slots = [httparse::EMPTY_HEADER; FIELDS_MAX];
-        let mut request = httparse::Request::new(&mut slots);
-        request.parse(&raw).map_err(|_| malformed())?;
-        let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
-        else {
-            return Err(malformed());
-        };
-        let (method, target) = (method.to_owned(), target.to_owned());
+        let start = with_slots(&raw, |raw, slots| {
+            let mut request = httparse::Request::new(slots);
+            request.parse(raw).ok()?;
+            Some((request.method?.to_owned(), request.path?.to_owned(), request.version?))
+        });
+        let (method, target, minor) = start.ok_or(Error::Malformed { what: "request head" })?;
         Ok(RequestHead { method, target, minor, fields: Fields::new(raw) })
     }
 
@@ -51,11 +51,12 @@ pub(crate) struct ResponseHead {
 
 impl ResponseHead {
     pub(crate) fn parse(raw: Vec<u8>) -> Result<ResponseHead> {
-        let malformed = || Error::Malformed { what: "response head" };
-        let mut slots = [httparse::EMPTY_HEADER; FIELDS_MAX];
-        let mut response = httparse::Response::new(&mut slots);
-        response.parse(&raw).map_err(|_| malformed())?;
-        let (Some(status), Some(minor)) = (response.code, response.version) else { return Err(malformed()) };
+        let start = with_slots(&raw, |raw, slots| {
+            let mut response = httparse::Response::new(slots);
+            response.parse(raw).ok()?;
+            Some((response.code?, response.version?))
+        });
+        let (status, minor) = start.ok_or(Error::Malformed { what: "response head" })?;
         Ok(ResponseHead { status, minor, fields: Fields::new(raw) })
     }
 
@@ -73,6 +74,18 @@ impl ResponseHead {
     }
 }
 
+/// Parses `head` with as many slots for fields as it can need.
+fn with_slots<'h, T>(
+    head: &'h [u8],
+    parse: impl FnOnce(&'h [u8], &mut [httparse::Header<'h>]) -> Option<T>,
+) -> Option<T> {
+    let lines = memchr::memchr_iter(b'\n', head).count();
+    if lines <= LINES_USUAL {
+        return parse(head, &mut [httparse::EMPTY_HEADER; LINES_USUAL]);
+    }
+    parse(head, &mut vec![httparse::EMPTY_HEADER; lines.min(FIELDS_MAX)])
+}
+
 /// Where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -85,7 +98,7 @@ pub(crate) enum Framing {
 }
 
 /// The fields of a head that was parsed, as the bytes that were sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fields(Vec<u8>);
 
 /// One field.
@@ -202,6 +215,13 @@ mod tests {
         assert_eq!(parse("200 OK").framing("GET").unwrap(), Framing::UntilClose);
         assert_eq!(parse("204 No Content").framing("GET").unwrap(), Framing::Length(0));
         assert_eq!(parse("200 OK").framing("HEAD").unwrap(), Framing::Length(0));
+    }
+
+    #[test]
+    fn many_fields_are_read_and_too_many_are_not() {
+        let head = |fields| format!("POST / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(fields)).into_bytes();
+        assert_eq!(RequestHead::parse(head(5_000)).unwrap().fields.iter().count(), 5_000);
+        assert!(RequestHead::parse(head(FIELDS_MAX + 1)).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! HTTP/1.1 over blocking sockets, as much of it as Lambda's local APIs and the runtimes' clients use.
+//! HTTP/1.1, as much of it as Lambda's local APIs and the runtimes' clients use, over sockets that wait and that do not.
 //!
 //! Heads and bodies are kept and passed on as bytes: the proxy must give Lambda what the runtime sent, in its order and
 //! letter case, with header values that are not UTF-8 and trailers that were announced and never came.
@@ -8,7 +8,7 @@ mod head;
 mod body;
 mod exchange;
 
-pub(crate) use body::{read_body, walk};
+pub(crate) use body::{Body, Part, read_body};
 pub(crate) use exchange::{Connection, Endpoint, linger, respond};
 pub(crate) use head::{Fields, Framing, RequestHead, ResponseHead};
 pub(crate) use reader::Reader;

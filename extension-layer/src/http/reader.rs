@@ -5,11 +5,11 @@ use std::io::{self, Read};
 use crate::error::{Error, Result};
 use crate::http::HEAD_BYTES_MAX;
 
-/// Bytes of the buffer that a connection begins with, and keeps while it is idle. Small, since every connection has one.
-const IDLE_BYTES: usize = 16 * 1024;
+/// Bytes of the buffer that a read begins with. Small, since every connection that something comes on has one.
+const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Bytes of the buffer of a connection on which much comes at once. More does not make a body of 6 MiB pass faster.
-const BULK_BYTES: usize = 128 * 1024;
+const BULK_BYTES: usize = 64 * 1024;
 
 /// A stream, and the bytes of it that nobody took yet.
 #[derive(Debug)]
@@ -19,98 +19,98 @@ pub(crate) struct Reader<S> {
     /// What was read and not taken is `buffer[start..end]`.
     start: usize,
     end: usize,
+    scan: Scan,
+}
+
+/// How far the search for the end of a head has come, from what is unread.
+#[derive(Debug, Default)]
+struct Scan {
+    scanned: usize,
+    line_start: usize,
 }
 
 impl<S> Reader<S> {
     pub(crate) fn new(stream: S) -> Reader<S> {
-        Reader { stream, buffer: Vec::new(), start: 0, end: 0 }
+        Reader { stream, buffer: Vec::new(), start: 0, end: 0, scan: Scan::default() }
     }
 
     pub(crate) fn stream(&self) -> &S {
         &self.stream
     }
 
-    /// True if bytes were read that nobody took.
-    pub(crate) fn has_buffered(&self) -> bool {
-        self.start < self.end
+    /// What was read and nobody took.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
     }
 
-    fn take(&mut self, length: usize) -> &[u8] {
-        let taken = self.start..self.start + length;
-        self.start = taken.end;
-        &self.buffer[taken]
+    /// Takes so many bytes of it.
+    pub(crate) fn take(&mut self, length: usize) {
+        self.start = (self.start + length).min(self.end);
+        self.scan = Scan::default();
+    }
+
+    /// Gives the buffer back if nothing is in it: a connection that waits holds no memory.
+    pub(crate) fn release(&mut self) {
+        if self.start == self.end {
+            (self.buffer, self.start, self.end) = (Vec::new(), 0, 0);
+        }
+    }
+
+    /// Takes a head, from what was read, up to its empty line. `None` if that is not there yet.
+    pub(crate) fn read_head(&mut self) -> Result<Option<Vec<u8>>> {
+        let unread = &self.buffer[self.start..self.end];
+        let Scan { scanned, mut line_start } = self.scan;
+        for newline in memchr::memchr_iter(b'\n', &unread[scanned..]) {
+            let newline = scanned + newline;
+            let is_empty = matches!(&unread[line_start..newline], b"" | b"\r");
+            // RFC 9112 2.2: an empty line before the head is skipped; httparse does so.
+            if is_empty && line_start > 2 {
+                let head = unread[..=newline].to_vec();
+                self.take(head.len());
+                return Ok(Some(head));
+            }
+            line_start = newline + 1;
+        }
+        self.scan = Scan { scanned: unread.len(), line_start };
+        if unread.len() > HEAD_BYTES_MAX {
+            return Err(Error::TooLong { what: "a head", bytes_max: HEAD_BYTES_MAX });
+        }
+        Ok(None)
     }
 }
 
 impl<S: Read> Reader<S> {
     /// Reads a head to its empty line. `None` if the other side closed before the first byte.
     pub(crate) fn head(&mut self) -> Result<Option<Vec<u8>>> {
-        if !self.has_buffered() {
-            (self.start, self.end) = (0, 0);
-            self.buffer.truncate(IDLE_BYTES);
-            self.buffer.shrink_to_fit();
-        }
-        let mut scanned = 0;
-        let mut line_start = 0;
+        self.release();
         loop {
-            let unread = &self.buffer[self.start..self.end];
-            for newline in memchr::memchr_iter(b'\n', &unread[scanned..]) {
-                let newline = scanned + newline;
-                let is_empty = matches!(&unread[line_start..newline], b"" | b"\r");
-                // RFC 9112 2.2: an empty line before the head is skipped; httparse does so.
-                if is_empty && line_start > 2 {
-                    return Ok(Some(self.take(newline + 1).to_vec()));
-                }
-                line_start = newline + 1;
-            }
-            scanned = unread.len();
-            if scanned > HEAD_BYTES_MAX {
-                return Err(Error::TooLong { what: "a head", bytes_max: HEAD_BYTES_MAX });
+            if let Some(head) = self.read_head()? {
+                return Ok(Some(head));
             }
             if self.fill()? == 0 {
-                return if scanned == 0 { Ok(None) } else { Err(Error::Closed { what: "a head" }) };
+                return if self.unread().is_empty() {
+                    Ok(None)
+                } else {
+                    Err(Error::Closed { what: "a head" })
+                };
             }
         }
     }
 
-    /// Reads one line with its line end.
-    pub(crate) fn line(&mut self, bytes_max: usize) -> Result<&[u8]> {
-        let mut scanned = 0;
-        loop {
-            let unread = &self.buffer[self.start..self.end];
-            if let Some(newline) = memchr::memchr(b'\n', &unread[scanned..]) {
-                let length = scanned + newline + 1;
-                return Ok(self.take(length));
-            }
-            scanned = unread.len();
-            if scanned > bytes_max {
-                return Err(Error::TooLong { what: "a line of a chunked body", bytes_max });
-            }
-            if self.fill()? == 0 {
-                return Err(Error::Closed { what: "a chunked body" });
-            }
-        }
+    /// As [`Reader::try_fill`], on a stream that waits.
+    pub(crate) fn fill(&mut self) -> Result<usize> {
+        self.try_fill().map_err(Error::io("reading"))
     }
 
-    /// Takes some bytes, at most `bytes_max`, as soon as there are any. Empty at the end of the stream.
-    pub(crate) fn piece(&mut self, bytes_max: u64) -> Result<&[u8]> {
-        if !self.has_buffered() {
-            self.fill()?;
-        }
-        let available = self.end - self.start;
-        let length = usize::try_from(bytes_max).map_or(available, |bytes_max| available.min(bytes_max));
-        Ok(self.take(length))
-    }
-
-    /// Reads once, behind what is there.
-    fn fill(&mut self) -> Result<usize> {
+    /// Reads once, behind what is there. Zero at the end of the stream.
+    pub(crate) fn try_fill(&mut self) -> io::Result<usize> {
         // A buffer that the last read filled is too small for what comes.
         let was_full = self.end == self.buffer.len();
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
         if self.end == self.buffer.len() || (was_full && self.buffer.len() < BULK_BYTES) {
-            let length = (2 * self.buffer.len()).max(IDLE_BYTES);
+            let length = (2 * self.buffer.len()).max(BUFFER_BYTES);
             self.buffer.resize(length, 0);
         }
         loop {
@@ -120,7 +120,7 @@ impl<S: Read> Reader<S> {
                     return Ok(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::Io { what: "reading", source: error }),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -146,7 +146,8 @@ mod tests {
     fn a_head_that_comes_byte_by_byte_ends_at_its_empty_line() {
         let mut reader = Reader::new(Drip(b"GET / HTTP/1.1\r\nA: b\r\n\r\nbody"));
         assert_eq!(reader.head().unwrap().unwrap(), b"GET / HTTP/1.1\r\nA: b\r\n\r\n");
-        assert_eq!(reader.piece(10).unwrap(), b"b");
+        reader.fill().unwrap();
+        assert_eq!(reader.unread(), b"b");
     }
 
     #[test]
@@ -158,11 +159,17 @@ mod tests {
             assert_eq!(reader.head().unwrap().unwrap(), b"POST / HTTP/1.1\r\n\r\n");
             let mut left = 1024 * 1024;
             while left > 0 {
-                left -= reader.piece(left).unwrap().len() as u64;
+                let taken = reader.unread().len().min(left);
+                reader.take(taken);
+                left -= taken;
+                if left > 0 {
+                    reader.fill().unwrap();
+                }
             }
+            assert!(reader.buffer.capacity() <= 2 * BULK_BYTES);
         }
         assert!(reader.head().unwrap().is_none());
-        assert!(reader.buffer.capacity() <= 2 * IDLE_BYTES);
+        assert!(reader.buffer.capacity() <= 2 * BUFFER_BYTES);
     }
 
     #[test]

@@ -104,6 +104,17 @@ pub(crate) enum Message {
         /// How many of it.
         count: u64,
     },
+    /// What Lambda tells runtimes and not extensions, as the wrapper handed it over: `NAME=value`, a zero byte after each. Kind 13.
+    Attached(Vec<u8>),
+    /// A response that was taken for a success, and holds a failure as it seems. Kind 12.
+    Response {
+        /// The invocation that it answers.
+        request_id: String,
+        /// What it is.
+        inside: Inside,
+        /// The beginning of the response; of a stream, the lines of its trailers.
+        body: Vec<u8>,
+    },
     /// What an invocation was given, as far as the proxy copied it. Kind 10.
     Event {
         /// The invocation.
@@ -111,6 +122,21 @@ pub(crate) enum Message {
         /// The beginning of the event.
         head: Vec<u8>,
     },
+}
+
+/// What a response that holds a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// The result of a batch, some items of which failed.
+    Batch,
+    /// The end of a durable execution.
+    Durable,
+    /// A stream that broke off.
+    Stream,
+}
+
+impl Inside {
+    const ALL: [Inside; 3] = [Inside::Batch, Inside::Durable, Inside::Stream];
 }
 
 /// An error as the runtime posted it.
@@ -180,6 +206,12 @@ impl Message {
                 lost_count = count.to_le_bytes();
                 (9, [&lost_count, what.as_bytes(), &[], &[]])
             }
+            Message::Attached(raw) => (13, [raw, &[], &[], &[]]),
+            Message::Response { request_id, inside, body } => {
+                flag = [*inside as u8];
+                head_length = u32_le(request_id.len());
+                (12, [&flag, &head_length, request_id.as_bytes(), body])
+            }
             Message::Event { request_id, head } => {
                 head_length = u32_le(request_id.len());
                 (10, [&head_length, request_id.as_bytes(), head, &[]])
@@ -235,6 +267,13 @@ impl Message {
                 };
                 Message::Unfinished { ending, raw: raw.to_vec() }
             }
+            12 => {
+                let (inside, rest) = payload.split_first().ok_or_else(malformed)?;
+                let inside = Inside::ALL.get(usize::from(*inside)).ok_or_else(malformed)?;
+                let (request_id, body) = named(rest).ok_or_else(malformed)?;
+                Message::Response { request_id, inside: *inside, body }
+            }
+            13 => Message::Attached(payload),
             _ => return Err(malformed()),
         })
     }
@@ -352,6 +391,18 @@ mod tests {
         assert!(
             matches!(frame.message, Message::Unfinished { ending: Ending::Unknown, raw } if raw == b"{}")
         );
+    }
+
+    #[test]
+    fn a_response_arrives_with_what_it_is() {
+        let (request_id, body) = ("r".to_owned(), b"{}".to_vec());
+        let frame = Message::Response { request_id, inside: Inside::Durable, body }.encode(1);
+        assert_eq!(frame, b"\x08\0\0\0\x0c\x01\0\0\0\0\0\0\0\x01\x01\0\0\0r{}");
+        let frame = through(&frame).unwrap().unwrap();
+        assert!(
+            matches!(frame.message, Message::Response { request_id, inside: Inside::Durable, body } if request_id == "r" && body == b"{}")
+        );
+        assert!(through(b"\x06\0\0\0\x0c\x01\0\0\0\0\0\0\0\x09\x01\0\0\0r").is_err());
     }
 
     #[test]

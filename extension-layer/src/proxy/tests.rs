@@ -1,4 +1,5 @@
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use super::*;
 use crate::link::testing::{Written, later, shell};
@@ -13,6 +14,7 @@ struct Stand {
     worker: Arc<Worker>,
     turn: Arc<Turn>,
     written: Written,
+    folder: tempfile::TempDir,
 }
 
 fn stand() -> Stand {
@@ -24,8 +26,10 @@ fn stand() -> Stand {
     let (worker, written) = shell("exit 1");
     let turn = Arc::new(Turn::default());
     let endpoint = Endpoint::parse(&lambda.local_addr().unwrap().to_string()).unwrap();
-    Proxy::start(listener, endpoint, Arc::clone(&worker), Arc::clone(&turn), None).unwrap();
-    Stand { lambda, runtime, worker, turn, written }
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = Proxy::new(endpoint, Arc::clone(&worker), Arc::clone(&turn), None, ResponseFailures::ALL);
+    proxy.start(listener, &folder.path().join("proxy")).unwrap();
+    Stand { lambda, runtime, worker, turn, written, folder }
 }
 
 impl Stand {
@@ -208,28 +212,159 @@ fn a_refusal_before_the_end_of_the_body_reaches_the_runtime() {
 }
 
 #[test]
-fn a_lambda_that_is_not_there_is_a_bad_gateway() {
+fn a_lambda_that_is_not_there_is_a_connection_that_breaks() {
     let Stand { lambda, mut runtime, .. } = stand();
     drop(lambda);
     runtime.write_all(b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    runtime.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+    let ended = runtime.read(&mut [0; 64]).map_err(|error| error.kind());
+    assert_eq!(ended, Err(io::ErrorKind::ConnectionReset));
+}
+
+/// Sends `next` and answers with `event`, then sends `response` for it.
+fn invoke(stand: &mut Stand, event: &str, response: &str) {
+    let mut connection = None;
+    let next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: proxy\r\n\r\n";
+    let event = format!(
+        "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: {ID}\r\nContent-Length: {}\r\n\r\n{event}",
+        event.len()
+    );
+    stand.exchange_on(&mut connection, next, event.as_bytes());
+    let response = format!(
+        "POST /2018-06-01/runtime/invocation/{ID}/response HTTP/1.1\r\nHost: proxy\r\nContent-Length: {}\r\n\r\n{response}",
+        response.len()
+    );
+    stand.exchange_on(&mut connection, response.as_bytes(), ACCEPTED);
 }
 
 #[test]
-fn calls_are_told_apart() {
-    for (method, target, route) in [
-        ("GET", "/2018-06-01/runtime/invocation/next", Route::Next),
-        ("GET", "/.rt/fn/2018-06-01/runtime/invocation/next?x=y", Route::Next),
-        ("POST", "/2018-06-01/runtime/invocation/1/response", Route::Response("1".to_owned())),
-        ("POST", "/2018-06-01/runtime/invocation/1/error", Route::Error("1".to_owned())),
-        ("POST", "/2018-06-01/runtime/init/error", Route::InitError),
-        ("POST", "/2018-06-01/runtime/restore/error", Route::InitError),
-        ("GET", "/2018-06-01/runtime/restore/next", Route::Other),
-        ("POST", "/2018-06-01/runtime/invocation/next", Route::Other),
-        ("GET", "/2020-01-01/extension/event/next", Route::Other),
+fn a_success_that_holds_a_failure_is_told_of_and_ends_the_turn_as_one() {
+    let batch = r#"{"Records":[{"messageId":"1","eventSource":"aws:sqs"}]}"#;
+    for (event, response, kind) in [
+        (batch, r#"{"batchItemFailures":[{"itemIdentifier":"1"}]}"#, Some(r#""kind":"partial-batch""#)),
+        (batch, r#"{"batchItemFailures":[]}"#, None),
+        (
+            r#"{"DurableExecutionArn":"a"}"#,
+            r#"{"Status":"FAILED","Error":{}}"#,
+            Some(r#""kind":"exception""#),
+        ),
+        ("{}", r#"{"statusCode":500}"#, None),
     ] {
-        assert_eq!(Route::of(method, target), route, "{target}");
+        let mut stand = stand();
+        stand.turn.opened(ID.to_owned());
+        invoke(&mut stand, event, response);
+        let answer = if kind.is_some() { Answer::Error } else { Answer::Response };
+        assert_eq!(stand.turn.wait_answer(later()), Some(answer), "{response}");
+        assert!(stand.worker.hold(later()));
+        let lines = stand.written.lines();
+        assert_eq!(lines.len(), usize::from(kind.is_some()), "{lines:?}");
+        assert!(kind.is_none_or(|kind| lines[0].contains(kind)), "{lines:?}");
     }
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_told_of() {
+    let mut stand = stand();
+    stand.turn.opened(ID.to_owned());
+    stand.exchange(&recorded()[3], ACCEPTED);
+    assert_eq!(stand.turn.wait_answer(later()), Some(Answer::Error));
+    assert!(stand.worker.hold(later()));
+    assert_eq!(stand.written.lines().len(), 1);
+}
+
+#[test]
+fn the_wrapper_gets_the_nonce_and_what_it_hands_over_is_kept() {
+    let stand = stand();
+    let path = stand.folder.path().join("proxy");
+    let attached = trace_wrapper::attach(&path, |name| (name == "_HANDLER").then(|| "app.handler".into()));
+    assert_eq!(attached, stand.runtime.peer_addr().ok());
+    assert_eq!(stand.worker.what_was_attached(), Some(b"_HANDLER=app.handler\0".to_vec()));
+}
+
+#[test]
+fn what_is_no_http_passes_as_it_is_both_ways() {
+    for request in [
+        &b"\x16\x03\x01\x02\x00\x01\x00"[..],
+        b"nonsense\r\n\r\nmore",
+        b"POST /x HTTP/1.1\r\nHost: proxy\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    ] {
+        let Stand { lambda, mut runtime, .. } = stand();
+        runtime.write_all(request).unwrap();
+        runtime.shutdown(std::net::Shutdown::Write).unwrap();
+        if !request.ends_with(b"more") && !request.ends_with(b"ab") {
+            // What may still become a head is not passed on.
+            let mut rest = Vec::new();
+            runtime.read_to_end(&mut rest).unwrap();
+            assert_eq!(rest, b"");
+            continue;
+        }
+        let (mut connection, _) = lambda.accept().unwrap();
+        let mut got = Vec::new();
+        connection.read_to_end(&mut got).unwrap();
+        assert_eq!(got, request);
+        connection.write_all(b"what?").unwrap();
+        drop(connection);
+        let mut answered = Vec::new();
+        runtime.read_to_end(&mut answered).unwrap();
+        assert_eq!(answered, b"what?");
+    }
+}
+
+#[test]
+fn a_body_that_cannot_be_read_on_passes_to_its_end() {
+    let mut stand = stand();
+    let request = b"POST /x HTTP/1.1\r\nHost: proxy\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcXY\r\nrest";
+    let refused = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let (got, answered) = stand.exchange(request, refused);
+    assert_eq!(got, stand.expected(request));
+    assert_eq!(answered, refused);
+}
+
+#[test]
+fn interim_answers_pass() {
+    let mut stand = stand();
+    let request = b"POST /x HTTP/1.1\r\nHost: proxy\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nok";
+    let answer =
+        [&b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"[..], ACCEPTED].concat();
+    assert_eq!(stand.exchange(request, &answer).1, answer);
+}
+
+#[test]
+fn requests_behind_each_other_are_answered_one_after_the_other() {
+    let mut stand = stand();
+    let one = b"POST /1 HTTP/1.1\r\nHost: proxy\r\nContent-Length: 1\r\n\r\na";
+    let two = b"GET /2 HTTP/1.1\r\nHost: proxy\r\n\r\n";
+    stand.runtime.write_all(&[&one[..], two].concat()).unwrap();
+    let (mut lambda, _) = stand.lambda.accept().unwrap();
+    for request in [&one[..], two] {
+        let mut got = vec![0; stand.expected(request).len()];
+        lambda.read_exact(&mut got).unwrap();
+        assert_eq!(got, stand.expected(request));
+        lambda.write_all(ACCEPTED).unwrap();
+        let mut answered = vec![0; ACCEPTED.len()];
+        stand.runtime.read_exact(&mut answered).unwrap();
+        assert_eq!(answered, ACCEPTED);
+    }
+}
+
+#[test]
+fn a_reset_is_a_reset_on_the_other_side() {
+    let mut stand = stand();
+    let next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: proxy\r\n\r\n";
+    stand.runtime.write_all(next).unwrap();
+    let (lambda, _) = stand.lambda.accept().unwrap();
+    let mut got = vec![0; stand.expected(next).len()];
+    (&lambda).read_exact(&mut got).unwrap();
+    (&lambda).write_all(b"HTTP/1.1 200 OK\r\n\r\nhalf").unwrap();
+    let mut answered = [0; 23];
+    stand.runtime.read_exact(&mut answered).unwrap();
+    rustix::net::sockopt::set_socket_linger(&lambda, Some(std::time::Duration::ZERO)).unwrap();
+    drop(lambda);
+    let mut rest = [0; 64];
+    let ended = loop {
+        match stand.runtime.read(&mut rest) {
+            Ok(read) if read > 0 => {}
+            other => break other,
+        }
+    };
+    assert_eq!(ended.map_err(|error| error.kind()), Err(io::ErrorKind::ConnectionReset));
 }

@@ -142,8 +142,6 @@ struct Supervisor {
     /// How long `/next` may be held.
     hold: Duration,
     delivery: Delivery,
-    /// True if the proxy tells, in time, that an invocation failed.
-    has_proxy: bool,
     has_telemetry: bool,
 }
 
@@ -154,7 +152,6 @@ impl Supervisor {
             turn: Arc::new(Turn::default()),
             hold: config.hold,
             delivery: config.delivery,
-            has_proxy: false,
             has_telemetry: false,
         }
     }
@@ -168,15 +165,14 @@ impl Supervisor {
         let capture = captured
             .map_err(|error| say(format_args!("no capture socket at {}: {error}", config.capture.display())))
             .ok();
-        if let Some(address) = &config.proxy {
-            let started = TcpListener::bind(address).and_then(|listener| {
-                let lambda = Endpoint::parse(&config.runtime_api).map_err(io::Error::other)?;
-                Proxy::start(listener, lambda, Arc::clone(worker), Arc::clone(turn), capture)
-            });
-            match started {
-                Ok(()) => self.has_proxy = true,
-                Err(error) => say(format_args!("no proxy on TRACE_AGENT_PROXY_LISTEN={address}: {error}")),
-            }
+        let proxying = TcpListener::bind(&config.proxy).and_then(|listener| {
+            let lambda = Endpoint::parse(&config.runtime_api).map_err(io::Error::other)?;
+            let (worker, turn) = (Arc::clone(worker), Arc::clone(turn));
+            let proxy = Proxy::new(lambda, worker, turn, capture, config.response_failures);
+            proxy.start(listener, &config.meeting)
+        });
+        if let Err(error) = proxying {
+            say(format_args!("no proxy on {}: {error}", config.proxy));
         }
         let listening = telemetry::listen(config.listen).and_then(|listener| {
             let port = listener.local_addr()?.port();
@@ -212,7 +208,7 @@ impl Supervisor {
     /// Waits for the end of the invocation, and if it failed for the worker. With the proxy the first wait costs nothing, since the
     /// runtime's answer ends it; the word of the platform comes later than the end, so it is waited for only where it is wanted.
     fn hold(&self, deadline: Instant) {
-        let may_have_failed = if self.has_proxy {
+        let may_have_failed = if self.turn.has_met_runtime() {
             self.turn.wait_answer(deadline) == Some(Answer::Error)
         } else {
             let is_prompt = self.delivery == Delivery::Prompt || self.worker.expects_failures();
@@ -354,7 +350,7 @@ mod tests {
     fn a_busy_proxy_address_is_no_reason_to_leave() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
-        let change = |config: &mut Config| config.proxy = Some(address);
+        let change = |config: &mut Config| config.proxy = address;
         let (lambda, ran) = run_with(vec![shutdown("spindown", 2000)], usual, change);
         ran.unwrap();
         assert_eq!(lambda.calls(), [REGISTER, SUBSCRIBE, NEXT]);
@@ -392,7 +388,7 @@ mod tests {
         });
         let directory = tempfile::tempdir().unwrap();
         let mut config = lambda.config(directory.path());
-        config.proxy = Some(free.to_string());
+        config.proxy = free.to_string();
         thread::scope(|scope| {
             let ran = scope.spawn(|| run(&config, worker));
             // Lambda invokes when runtime and extension have asked; here the extension asks on its own.

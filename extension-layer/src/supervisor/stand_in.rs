@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::run;
-use crate::config::{Config, Delivery, Listen};
+use crate::config::{Config, Delivery, Listen, ResponseFailures};
 use crate::error::Result;
 use crate::http::{Reader, RequestHead, read_body};
 use crate::link::testing::shell;
@@ -72,7 +72,9 @@ impl Lambda {
             name: "trace-agent-extension".to_owned(),
             disabled: false,
             managed: false,
-            proxy: None,
+            proxy: "127.0.0.1:0".to_owned(),
+            meeting: directory.join("agent/proxy"),
+            response_failures: ResponseFailures::ALL,
             capture: directory.join("agent/capture.sock"),
             spool: directory.join("agent/spool"),
             hold: Duration::ZERO,

@@ -226,6 +226,9 @@ impl Desk {
             self.outbox.renew();
         }
         let closed = self.join.see(frame.message, frame.sequence, at_ms);
+        if let Some(handed_over) = self.join.take_handed_over() {
+            self.outbox.hand_over(handed_over);
+        }
         if self.join.take_restored() {
             self.outbox.renew();
         }

@@ -24,6 +24,7 @@
 //! It costs memory that the function may want, and the telemetry of every good invocation is told to it. After
 //! [`QUIET_INVOCATIONS`] without a failure it is let go, unless it still has something to do.
 
+mod events;
 mod running;
 
 use std::collections::VecDeque;
@@ -43,6 +44,7 @@ use crate::link::program::Program;
 use crate::link::queue::Queue;
 use crate::link::recent::Recent;
 use crate::say::{Once, lock, say, spawn};
+use events::Events;
 use running::{Running, Signs};
 
 /// How often a worker is started after the first one died. What kills four workers kills the fifth.
@@ -67,11 +69,13 @@ pub(crate) struct Worker {
 
 struct State {
     registered: Vec<u8>,
+    /// What the wrapper handed over.
+    attached: Option<Vec<u8>>,
     /// The last INVOKE events, the open invocation's last, and whether each is the first: the platform tells of an invocation when the next
     /// one may run.
     opened: VecDeque<(bool, Vec<u8>)>,
-    /// What the proxy copied last of an event, and for which request.
-    event: Option<(String, Vec<u8>)>,
+    /// What the proxy copied of the events of invocations that run, or ran last.
+    events: Events,
     recent: Recent,
     /// Invocations that began since the worker was needed last. `None` before the first time.
     quiet: Option<u32>,
@@ -100,8 +104,9 @@ impl Worker {
     pub(crate) fn new(program: Program, spool: PathBuf, out: Box<dyn Write + Send>) -> Arc<Worker> {
         let state = State {
             registered: Vec::new(),
+            attached: None,
             opened: VecDeque::new(),
-            event: None,
+            events: Events::default(),
             recent: Recent::default(),
             quiet: None,
             well: None,
@@ -159,7 +164,18 @@ impl Worker {
                 .push(&Message::Event { request_id: request_id.to_owned(), head: head.clone() }, false);
             self.changed.notify_all();
         }
-        state.event = Some((request_id.to_owned(), head));
+        state.events.push(request_id, head);
+    }
+
+    /// Remembers what the wrapper handed over, for every worker, and tells the one that runs.
+    pub(crate) fn attached(&self, raw: Vec<u8>) {
+        self.tell(&Message::Attached(raw.clone()));
+        lock(&self.state).attached = Some(raw);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn what_was_attached(&self) -> Option<Vec<u8>> {
+        lock(&self.state).attached.clone()
     }
 
     /// Remembers a batch of telemetry that tells of no failure, for the log tail of one that may come, or tells the worker that runs.
@@ -484,16 +500,14 @@ impl State {
     fn want(&mut self) {
         self.is_wanted = true;
         let mut context = vec![Message::Registered(self.registered.clone())];
+        context.extend(self.attached.clone().map(Message::Attached));
         let opened = self.opened.iter();
         context
             .extend(opened.map(|(is_first, raw)| Message::Invoke { is_first: *is_first, raw: raw.clone() }));
-        let event = self.event.as_ref();
-        context.extend(
-            event.map(|(request_id, head)| Message::Event {
-                request_id: request_id.clone(),
-                head: head.clone(),
-            }),
-        );
+        context.extend(self.events.iter().map(|(request_id, head)| Message::Event {
+            request_id: request_id.to_owned(),
+            head: head.to_vec(),
+        }));
         context.extend(self.recent.take().into_iter().map(Message::Telemetry));
         self.queue.push_context(&context);
     }

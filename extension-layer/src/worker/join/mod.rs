@@ -33,7 +33,7 @@ use lines::{Lines, Origin};
 use same::Features;
 use tail::Tail;
 use witness::End;
-pub(crate) use witness::{Function, Invocation, deadline_ms};
+pub(crate) use witness::{Function, HandedOver, Invocation, deadline_ms};
 
 /// How long an open failure waits for further witnesses, in milliseconds.
 pub(crate) const CLOSE_AFTER_MS: i64 = 300;
@@ -123,6 +123,7 @@ struct Gone {
 /// What is known of failures that are not complete.
 pub(crate) struct Join {
     pub(crate) function: Function,
+    handed_over: Option<HandedOver>,
     /// The last one is the one that runs now.
     invocations: VecDeque<Invocation>,
     /// The request that the platform started last: Managed Instances have no INVOKE events.
@@ -149,6 +150,7 @@ impl Join {
     pub(crate) fn new(tail_lines: usize) -> Self {
         Self {
             function: Function::default(),
+            handed_over: None,
             invocations: VecDeque::new(),
             started: None,
             events: VecDeque::new(),
@@ -174,9 +176,15 @@ impl Join {
         let mut closed = self.close_old(now_ms);
         match message {
             Message::Registered(raw) => self.function = witness::function(&raw),
+            Message::Attached(raw) => self.handed_over = Some(witness::handed_over(&raw)),
             Message::Invoke { is_first, raw } => closed.extend(self.invoked(&raw, is_first)),
             Message::Event { request_id, head } => push_bounded(&mut self.events, (request_id, head)),
             Message::Posted(posted) => self.add(witness::posted(&posted), sequence, now_ms, None),
+            Message::Response { request_id, inside, body } => {
+                if let Some(record) = witness::responded(request_id, inside, &body) {
+                    self.add(record, sequence, now_ms, None);
+                }
+            }
             Message::Capture { request_id, datagram } => match witness::captured(&datagram) {
                 Some(mut record) => {
                     record.request_id = record.request_id.or(request_id);
@@ -247,6 +255,11 @@ impl Join {
     /// What the platform dropped since the last time.
     pub(crate) fn take_dropped(&mut self) -> Vec<Dropped> {
         std::mem::take(&mut self.dropped)
+    }
+
+    /// What the wrapper handed over, once.
+    pub(crate) fn take_handed_over(&mut self) -> Option<HandedOver> {
+        self.handed_over.take()
     }
 
     /// True if the environment came out of a snapshot since the last time: connections and credentials are those of another one.

@@ -1,25 +1,41 @@
 //! What each witness says of a failure, as a bare record.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use trace_agent_core::receive::native;
-use trace_record::Record;
 use trace_record::complete::rfc3339;
 use trace_record::failure::{Kind, Phase, Witness};
 use trace_record::normalize::lines::Block;
 use trace_record::normalize::{self, RAW_BYTES_MAX, platform, telemetry};
 use trace_record::text;
+use trace_record::{Record, response};
 
-use crate::link::Posted;
+use crate::link::{Inside, Posted};
 use crate::turn::Ending;
 
 /// The header in which a runtime may name the type of an error, beside its body.
 const ERROR_TYPE_HEADER: &str = "lambda-runtime-function-error-type";
+
+/// The trailer of a streamed response with the error that ended it, in base64.
+const ERROR_BODY_TRAILER: &str = "lambda-runtime-function-error-body";
 
 /// The function, as the registration describes it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Function {
     pub(crate) name: Option<String>,
     pub(crate) version: Option<String>,
+    pub(crate) handler: Option<String>,
+}
+
+/// What Lambda tells runtimes and not extensions, as far as the wrapper handed it over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HandedOver {
+    pub(crate) log_group: Option<String>,
+    pub(crate) task_root: Option<String>,
+    pub(crate) handler: Option<String>,
+    /// The language, such as `python`.
+    pub(crate) runtime: Option<String>,
 }
 
 /// An invocation, as its INVOKE event describes it.
@@ -35,7 +51,67 @@ pub(crate) struct Invocation {
 /// Lambda's answer to the registration.
 pub(super) fn function(raw: &[u8]) -> Function {
     let object = object(raw);
-    Function { name: string(&object, "functionName"), version: string(&object, "functionVersion") }
+    Function {
+        name: string(&object, "functionName"),
+        version: string(&object, "functionVersion"),
+        handler: string(&object, "handler"),
+    }
+}
+
+/// What the wrapper handed over: `NAME=value`, a zero byte after each.
+pub(super) fn handed_over(raw: &[u8]) -> HandedOver {
+    let of = |name: &str| {
+        let variables = raw.split(|byte| *byte == 0);
+        let value =
+            variables.filter_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+        value
+            .filter(|value| !value.is_empty())
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+            .next()
+    };
+    HandedOver {
+        log_group: of("AWS_LAMBDA_LOG_GROUP_NAME"),
+        task_root: of("LAMBDA_TASK_ROOT"),
+        handler: of("_HANDLER"),
+        runtime: of("AWS_EXECUTION_ENV").and_then(|environment| language(&environment).map(str::to_owned)),
+    }
+}
+
+/// The language of `AWS_Lambda_python3.13` and the like, as records name it. OS-only runtimes have none.
+fn language(environment: &str) -> Option<&'static str> {
+    let name = environment.strip_prefix("AWS_Lambda_")?;
+    let languages =
+        [("python", "python"), ("nodejs", "node"), ("java", "java"), ("ruby", "ruby"), ("dotnet", "dotnet")];
+    languages.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, language)| *language)
+}
+
+/// The runtime, in a response that holds a failure. `None` if it holds none after all.
+pub(super) fn responded(request_id: String, inside: Inside, body: &[u8]) -> Option<Record> {
+    let record = match inside {
+        Inside::Batch => response::batch(body)?,
+        Inside::Durable => response::durable(body)?,
+        Inside::Stream => broken_off(body),
+    };
+    Some(Record { request_id: Some(request_id), ..record })
+}
+
+/// A stream that broke off, by its trailers.
+fn broken_off(trailers: &[u8]) -> Record {
+    let of = |wanted: &str| {
+        trailers.split(|byte| *byte == b'\n').find_map(|line| {
+            let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
+            name.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()).then_some(value[1..].trim_ascii())
+        })
+    };
+    let body = of(ERROR_BODY_TRAILER).unwrap_or_default();
+    // What is not in base64 is shown as it came.
+    let body = STANDARD.decode(body).unwrap_or_else(|_| body.to_vec());
+    let mut record = normalize::posted(&body);
+    let name = of(ERROR_TYPE_HEADER).map(|name| String::from_utf8_lossy(name).into_owned());
+    record.error_type = record.error_type.or(name.filter(|name| !name.is_empty()));
+    record.phase = Some(Phase::Invoke);
+    record.handled = Some(false);
+    record
 }
 
 /// An INVOKE event. `None` if it names no invocation.

@@ -14,6 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use trace_agent_core::choose::{self, Connect, Home};
 use trace_agent_core::clock::now_ms;
@@ -29,7 +30,7 @@ use trace_record::render::{self, STDOUT_LINE_BYTES_MAX};
 use trace_record::retry::Fault;
 use trace_record::{Completion, Record, metrics, text, trigger};
 
-use super::join::{Closed, Dropped, Function};
+use super::join::{Closed, Dropped, Function, HandedOver};
 use crate::say::{Once, say};
 
 /// The task root, where the user's code and sources are, unless Lambda or the wrapper says otherwise.
@@ -66,6 +67,8 @@ pub(super) struct Sandbox {
 /// Where records are prepared and shipped from.
 pub(super) struct Outbox {
     config: Config,
+    /// What the wrapper knew.
+    handed_over: HandedOver,
     connect: Connect,
     finisher: Finisher,
     road: Road,
@@ -108,17 +111,10 @@ impl Outbox {
     ) -> Self {
         let task_root =
             std::env::var_os("LAMBDA_TASK_ROOT").map_or_else(|| PathBuf::from(TASK_ROOT), PathBuf::from);
-        let mut debug_dirs = config.debug_dirs.clone();
-        debug_dirs.extend([task_root.join(".trace-agent/symbols"), PathBuf::from(LAYER_SYMBOLS)]);
-        let source_roots =
-            if config.source_roots.is_empty() { vec![task_root] } else { config.source_roots.clone() };
         Self {
-            finisher: Finisher::new(
-                Symbolizer::new(&debug_dirs, &source_roots),
-                config.policy.clone(),
-                config.storm_limit,
-            ),
+            finisher: finisher(&config, &task_root),
             config,
+            handed_over: HandedOver::default(),
             connect,
             road: Road::Unopened,
             sandbox,
@@ -137,6 +133,16 @@ impl Outbox {
             refused: Once::new(),
             no_spool: Once::new(),
         }
+    }
+
+    /// Takes what the wrapper knew: where the function's code is, and its log group, where records go from now on unless the user said
+    /// otherwise.
+    pub(super) fn hand_over(&mut self, handed_over: HandedOver) {
+        if let Some(task_root) = &handed_over.task_root {
+            self.finisher = finisher(&self.config, Path::new(task_root));
+        }
+        self.config.log_group = self.config.log_group.take().or_else(|| handed_over.log_group.clone());
+        self.handed_over = handed_over;
     }
 
     /// Prepares and ships failures, and what waits. When this returns, each is stored, printed, or safely put away; with
@@ -215,8 +221,13 @@ impl Outbox {
         let invocation = closed.invocation.unwrap_or_default();
         let first = closed.amends.and_then(|number| self.ids.iter().find(|(known, _)| *known == number));
         record.amends = first.map(|(_, id)| id.clone());
-        record.trigger = closed.event.and_then(|event| trigger::of(&event, now_ms));
-        self.report(&mut record);
+        // What the response says of the batch stands beside what brought it.
+        let said = record.trigger.take();
+        let trigger = closed.event.and_then(|event| trigger::of(&event, now_ms));
+        let trigger: Map<String, Value> = trigger.into_iter().chain(said).flatten().collect();
+        record.trigger = Some(trigger).filter(|trigger| !trigger.is_empty());
+        record.runtime = record.runtime.or_else(|| self.handed_over.runtime.clone());
+        self.report(&mut record, function);
         let mut origin = match &record.request_id {
             Some(request_id) => format!("{request_id}/{}", invocation.deadline_ms.unwrap_or(0)),
             // Nothing names an initialization; its time is as good as unique.
@@ -243,8 +254,11 @@ impl Outbox {
     }
 
     /// Adds what the variables say of the sandbox to what the platform reported.
-    fn report(&self, record: &mut Record) {
+    fn report(&self, record: &mut Record, function: &Function) {
         let report = record.report.get_or_insert_default();
+        if let Some(handler) = self.handed_over.handler.as_ref().or(function.handler.as_ref()) {
+            report.entry("handler").or_insert_with(|| handler.clone().into());
+        }
         if let Some(memory_bytes) = self.sandbox.memory_bytes {
             report.entry("memorySizeMB").or_insert_with(|| (memory_bytes / 1024 / 1024).into());
         }
@@ -393,6 +407,15 @@ fn open_spool(folder: &Path) -> std::io::Result<(Spool, Vec<(Ticket, Event)>)> {
     let (mut spool, _) = Spool::open(folder, SPOOL_LIMITS)?;
     let waiting = spool.take(usize::MAX)?;
     Ok((spool, waiting))
+}
+
+/// What completes records of a function whose code is in `task_root`.
+fn finisher(config: &Config, task_root: &Path) -> Finisher {
+    let mut debug_dirs = config.debug_dirs.clone();
+    debug_dirs.extend([task_root.join(".trace-agent/symbols"), PathBuf::from(LAYER_SYMBOLS)]);
+    let own_root = [task_root.to_owned()];
+    let source_roots = if config.source_roots.is_empty() { &own_root[..] } else { &config.source_roots };
+    Finisher::new(Symbolizer::new(&debug_dirs, source_roots), config.policy.clone(), config.storm_limit)
 }
 
 /// The function's own log group, and a stream of our own in it, named as Lambda names its streams.
