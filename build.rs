@@ -31,6 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let target = |part: &str| env::var(format!("CARGO_CFG_TARGET_{part}")).unwrap_or_default();
     let is_dynamic = target("OS") == "linux" && target("ENV") == "gnu";
+    let root = env::var("CARGO_MANIFEST_DIR")?;
+    println!("cargo::rerun-if-changed={ORDER}");
+    println!("cargo::rustc-link-arg-bin=trace-agent-extension=-Wl,-T,{root}/{ORDER}");
     if !is_dynamic || target("FEATURE").split(',').any(|feature| feature == "crt-static") {
         return Ok(());
     }
@@ -42,11 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, script) in LIBRARIES {
         fs::write(folder.join(name), script)?;
     }
-    let root = env::var("CARGO_MANIFEST_DIR")?;
-    println!("cargo::rerun-if-changed={ORDER}");
-    let order = format!("-Wl,-T,{root}/{ORDER}");
     let libraries = format!("-L{}", folder.display());
-    for argument in [libraries, order, "-static".to_owned(), "-no-pie".to_owned()] {
+    for argument in [libraries, "-static".to_owned(), "-no-pie".to_owned()] {
         println!("cargo::rustc-link-arg-bin=trace-agent-extension={argument}");
     }
     Ok(())

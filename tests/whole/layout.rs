@@ -20,7 +20,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// The crates of the workspace and the ones among them that each may use.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("trace-capture", &[]),
     ("trace-itanium", &[]),
     ("trace-packed", &[]),
@@ -30,6 +30,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("trace-sandbox", &[]),
     ("trace-logs-service", &[]),
     ("trace-wrapper", &[]),
+    ("trace-layer", &[]),
     ("trace-agent-core", &["trace-capture", "trace-record", "trace-symbolizer"]),
     ("trace-cloudwatch", &["trace-agent-core", "trace-record"]),
     ("trace-extension", &["trace-agent-core", "trace-capture", "trace-record", "trace-wrapper"]),
