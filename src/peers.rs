@@ -11,7 +11,8 @@ use anyhow::{Context, bail};
 pub const AWSLAMBDARIC: Peer =
     Peer { name: "awslambdaric", requirements: include_str!("../tests/peers/awslambdaric.txt") };
 
-/// moto's server, an independent stand-in for AWS, and boto3, AWS's SDK for Python.
+/// moto's server, an independent stand-in for AWS, and boto3, AWS's SDK for Python. moto brings cfn-lint, beside which two more judges of
+/// `deploy/` cost next to nothing: hadolint and a parser of HCL.
 pub const MOTO: Peer = Peer { name: "moto", requirements: include_str!("../tests/peers/moto.txt") };
 
 /// A set of Python packages.

@@ -20,6 +20,7 @@ mod logs;
 mod matrix;
 mod counted;
 mod rie;
+mod deploy;
 mod demo;
 
 use libtest_mimic::Arguments;
@@ -46,6 +47,7 @@ fn main() {
         matrix::tests(),
         counted::tests(),
         rie::tests(),
+        deploy::tests(),
         demo::tests(),
     ];
     libtest_mimic::run(&arguments, modules.into_iter().flatten().collect()).exit();
