@@ -111,29 +111,35 @@ fn cdk_makes_a_template() -> Outcome {
     let tree = Tree::new()?;
     let folder = tree.deploy().join("cdk");
     let modules = npm("cdk", &folder)?;
+    let configuration: Value = serde_json::from_str(&fs::read_to_string(folder.join("cdk.json"))?)?;
     for (architecture, zip) in ["x86_64", "arm64"].into_iter().zip(ZIPS) {
         let out = folder.join(architecture);
-        accepted(
-            Command::new("node")
-                .arg("bin/app.js")
-                .current_dir(&folder)
-                .env("NODE_PATH", &modules)
-                .env("CDK_OUTDIR", &out)
-                .env("CDK_CONTEXT_JSON", json!({ "architecture": architecture }).to_string()),
-        )?;
+        // What its own command would hand to the program.
+        let mut context = configuration["context"].clone();
+        context["architecture"] = json!(architecture);
+        let mut app = Command::new("node");
+        app.arg("bin/app.js").current_dir(&folder).env("NODE_PATH", &modules).env("CDK_OUTDIR", &out);
+        app.env("CDK_CONTEXT_JSON", context.to_string());
         let template = out.join("TraceAgent.template.json");
-        lint_generated(&template)?;
-        let template = read_template(&template)?;
+        if architecture == "x86_64" {
+            accepted(&mut app)?;
+            lint_generated(&template)?;
+        } else {
+            // CDK's own rules take ten seconds and do not know one architecture from the other.
+            accepted(app.env("CDK_VALIDATION", "false"))?;
+        }
+        let template: Value = serde_json::from_slice(&fs::read(template)?)?;
         attached(&template)?;
-        let layers: Vec<_> = resources(&template, "LayerVersion").collect();
+        let layers: Vec<_> = resources(&template, "::LayerVersion").collect();
         equal(layers.len(), 1, "layers of one architecture")?;
-        equal(&layers[0].1["Properties"]["CompatibleArchitectures"], &json!([architecture]), "its layer")?;
-        // The assets are named after what they hold.
-        let manifest: Value = serde_json::from_slice(&fs::read(out.join("TraceAgent.assets.json"))?)?;
-        let key = layers[0].1["Properties"]["Content"]["S3Key"].as_str().unwrap_or_default();
-        let asset = key.strip_suffix(".zip").unwrap_or_default();
-        let path = manifest["files"][asset]["source"]["path"].as_str().unwrap_or_default();
-        equal(fs::read_to_string(out.join(path)).unwrap_or_default(), zip, "the file of its layer")?;
+        let layer = &layers[0].1["Properties"];
+        equal(&layer["CompatibleArchitectures"], &json!([architecture]), "its layer")?;
+        // An asset is named after what it holds.
+        let assets: Value = serde_json::from_slice(&fs::read(out.join("TraceAgent.assets.json"))?)?;
+        let key = layer["Content"]["S3Key"].as_str().unwrap_or_default();
+        let source = &assets["files"][key.trim_end_matches(".zip")]["source"];
+        let file = out.join(source["path"].as_str().unwrap_or_default());
+        equal(fs::read_to_string(file).unwrap_or_default(), zip, "the file of its layer")?;
     }
     Ok(())
 }
