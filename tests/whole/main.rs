@@ -19,6 +19,7 @@ mod shipping;
 mod logs;
 mod matrix;
 mod counted;
+mod layer;
 mod rie;
 mod deploy;
 mod demo;
@@ -46,6 +47,7 @@ fn main() {
         logs::tests(),
         matrix::tests(),
         counted::tests(),
+        layer::tests(),
         rie::tests(),
         deploy::tests(),
         demo::tests(),
