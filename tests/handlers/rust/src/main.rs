@@ -4,8 +4,9 @@
 //! and the first line of `main`.
 //!
 //! The event says how it fails: `{"fail": "error"}`. Without that it prices an order and panics three calls deep, as a
-//! real one does on data that nobody thought of.
+//! real one does on data that nobody thought of. As the handler `loading` it does not get as far as an event.
 
+use std::env;
 use std::process::{self, Command};
 use std::time::Duration;
 
@@ -19,7 +20,10 @@ const BEYOND_ANY_TIMEOUT: Duration = Duration::from_secs(1_000);
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     trace_capture::install();
-    lambda_runtime::run(service_fn(handler)).await
+    if env::var("_HANDLER").is_ok_and(|handler| handler == "loading") {
+        return Err("no table is configured".into());
+    }
+    lambda_runtime::run(service_fn(handler)).await // mark: main
 }
 
 /// What the function is called with. Any object will do.
@@ -45,6 +49,8 @@ enum Failure {
     Panic,
     /// Returns an error.
     Error,
+    /// Returns an error whose message has two lines and more than ASCII.
+    Text,
     /// Ends the process with a status.
     Exit,
     /// Ends the process with SIGABRT.
@@ -60,8 +66,9 @@ enum Failure {
 async fn handler(event: LambdaEvent<Order>) -> Result<Value, Error> {
     let order = event.payload;
     match order.fail {
-        Failure::Panic => return Ok(json!({ "total": price_order(&order) })),
+        Failure::Panic => return Ok(json!({ "total": price_order(&order) })), // mark: handler
         Failure::Error => return Err(format!("no stock for sku {}", order.sku).into()),
+        Failure::Text => return Err("größer als 東京\nzweite Zeile: 🚀".into()),
         Failure::Exit => process::exit(7),
         Failure::Abort => process::abort(),
         Failure::Segv => segfault(),
@@ -73,13 +80,13 @@ async fn handler(event: LambdaEvent<Order>) -> Result<Value, Error> {
 
 #[inline(never)]
 fn price_order(order: &Order) -> u32 {
-    unit_price(&order.sku) * order.quantity
+    unit_price(&order.sku) * order.quantity // mark: order
 }
 
 /// Inlined always, so that a stack has a frame that only debug information knows of.
 #[inline(always)]
 fn unit_price(sku: &str) -> u32 {
-    let net = look_up(sku);
+    let net = look_up(sku); // mark: price
     net + net / 5
 }
 
@@ -87,7 +94,7 @@ fn unit_price(sku: &str) -> u32 {
 fn look_up(sku: &str) -> u32 {
     const PRICES: [(&str, u32); 2] = [("TA-100", 1_900), ("TA-200", 2_900)];
     let price = PRICES.iter().find(|(known, _)| *known == sku);
-    let Some((_, price)) = price else { panic!("no price for sku {sku}") };
+    let Some((_, price)) = price else { panic!("no price for sku {sku}") }; // mark: panic
     *price
 }
 

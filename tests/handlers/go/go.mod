@@ -1,0 +1,5 @@
+module trace-agent-tests/handler
+
+go 1.26
+
+require github.com/aws/aws-lambda-go v1.55.1
