@@ -22,6 +22,7 @@ mod counted;
 mod layer;
 mod rie;
 mod deploy;
+mod runtimes;
 mod demo;
 
 use libtest_mimic::Arguments;
@@ -50,7 +51,10 @@ fn main() {
         layer::tests(),
         rie::tests(),
         deploy::tests(),
+        runtimes::tests(),
         demo::tests(),
     ];
-    libtest_mimic::run(&arguments, modules.into_iter().flatten().collect()).exit();
+    let tests: Vec<_> = modules.into_iter().flatten().collect();
+    runtimes::begin(&arguments, &tests);
+    libtest_mimic::run(&arguments, tests).exit();
 }
