@@ -15,7 +15,7 @@ use trace_agent::peers::{AWSLAMBDARIC, Peer};
 
 use crate::harness::{Outcome, Stop, peer, rust_handler};
 
-use super::table::{LOADING, STREAMED};
+use super::table::{LOADING, STREAM, STREAMED};
 
 /// AWS's SDK of durable functions for Python, and the client below it.
 const DURABLE: Peer = Peer { name: "durable", requirements: include_str!("../../peers/durable.txt") };
@@ -81,7 +81,7 @@ impl Client {
     pub(super) fn handler(self, fail: &str) -> &'static str {
         match (self, fail) {
             (Client::Python | Client::Node3 | Client::Node4, LOADING) => "loading.handler",
-            (Client::Node3 | Client::Node4, STREAMED) => "failing.stream",
+            (Client::Node3 | Client::Node4, STREAM | STREAMED) => "failing.stream",
             (Client::Python | Client::Node3 | Client::Node4, _) => "failing.handler",
             (Client::Durable, _) => "durable.handler",
             (Client::Java, LOADING) => "shop.Loading::handle",

@@ -39,10 +39,15 @@ pub(super) const SLEEP: &str = "sleep";
 /// The response that is streamed, without a failure.
 pub(super) const STREAMED: &str = "streamed";
 
+/// The failure after a part of it went out.
+pub(super) const STREAM: &str = "stream";
+
 /// Message of the failure `text`.
 const TEXT: &str = "größer als 東京\nzweite Zeile: 🚀";
 
 const NO_STOCK: &str = "no stock for sku TA-404";
+
+const HALFWAY: &str = "I failed halfway!";
 
 const NO_TABLE: &str = "no table is configured";
 
@@ -113,7 +118,12 @@ const PYTHON: &[(&str, Told)] = &[
     ),
 ];
 
-const DURABLE: &[(&str, Told)] = &[];
+/// The SDK answers with what failed, and says where in the log alone.
+const DURABLE: &[(&str, Told)] = &[
+    ("exception", posted("Exception", "I failed!", &[("exception", Some("handler"))])),
+    ("own", posted("OutOfStock", NO_STOCK, &[("own", Some("handler"))])),
+    ("text", posted("ValueError", TEXT, &[("text", Some("handler"))])),
+];
 
 /// V8 names a call by what it was called on: the client's own object.
 const NODE_3: &[(&str, Told)] = &[
@@ -145,6 +155,7 @@ const NODE_3: &[(&str, Told)] = &[
         "uncaught",
         of_kind("exit", posted("Error", "nobody calls me", &[("uncaught", Some("Timeout._onTimeout"))])),
     ),
+    (STREAM, posted("Error", HALFWAY, &[("stream", Some("Runtime.handler"))])),
     (LOADING, of_kind("init", posted("TypeError", NO_TABLE, &[("loading", None)]))),
 ];
 
@@ -186,6 +197,7 @@ const NODE_4: &[(&str, Told)] = &[
         ),
     ),
     ("uncaught", logged("Error", "nobody calls me", &[("uncaught", Some("Timeout._onTimeout"))])),
+    (STREAM, posted("Error", HALFWAY, &[("stream", Some("StreamingInvokeProcessor.handler"))])),
     (LOADING, of_kind("init", posted("TypeError", NO_TABLE, &[("loading", None)]))),
 ];
 
@@ -238,6 +250,7 @@ const GO: &[(&str, Told)] = &[
         "goroutine",
         of_kind("panic", logged("panic", "nobody recovers me", &[("goroutine", Some("main.handler.func1"))])),
     ),
+    (STREAM, posted("errorString", HALFWAY, &[])),
     ("exit", EXIT),
     (
         "segv",
