@@ -18,6 +18,7 @@ mod service;
 mod shipping;
 mod logs;
 mod matrix;
+mod proxy;
 mod counted;
 mod layer;
 mod rie;
@@ -47,6 +48,7 @@ fn main() {
         shipping::tests(),
         logs::tests(),
         matrix::tests(),
+        proxy::tests(),
         counted::tests(),
         layer::tests(),
         rie::tests(),

@@ -1,0 +1,598 @@
+//! Messages that are as they should be, or nearly: whatever a runtime and Lambda may say to each other passes unchanged.
+
+use std::thread;
+use std::time::Duration;
+
+use super::peer::Peer;
+use super::play::{Case, Like, play_all};
+use crate::harness::Outcome;
+
+pub(super) const NEXT: &str = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n";
+
+pub(super) const EVENT: &str = concat!(
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
+    "Lambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-2dfe598c3fc1\r\n",
+    "Lambda-Runtime-Deadline-Ms: 1795419012532\r\nDate: Thu, 26 Nov 2026 00:37:21 GMT\r\n",
+    "Content-Length: 16\r\n\r\n{\"sku\":\"TA-404\"}"
+);
+
+pub(super) const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n";
+
+/// As aws-lambda-go posts an error: its trailers are announced and never come.
+pub(super) const GO_ERROR: &str = concat!(
+    "POST /2018-06-01/runtime/invocation/8476a536-e9f4-11e8-9739-2dfe598c3fc1/error HTTP/1.1\r\nHost: x\r\n",
+    "User-Agent: aws-lambda-go/go1.27.3\r\nTransfer-Encoding: chunked\r\n",
+    "Trailer: Lambda-Runtime-Function-Error-Body,Lambda-Runtime-Function-Error-Type\r\n",
+    "Content-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n",
+    "36\r\n{\"errorMessage\":\"I failed!\",\"errorType\":\"errorString\"}\r\n0\r\n\r\n"
+);
+
+/// As Node's client posts a stream that fails in its middle.
+pub(super) const NODE_STREAM: &str = concat!(
+    "POST /2018-06-01/runtime/invocation/8476a536/response HTTP/1.1\r\nHost: x\r\n",
+    "Lambda-Runtime-Function-Response-Mode: streaming\r\n",
+    "Trailer: Lambda-Runtime-Function-Error-Type\r\nTrailer: Lambda-Runtime-Function-Error-Body\r\n",
+    "Transfer-Encoding: chunked\r\n\r\n5\r\npart1\r\n6\r\npart 2\r\n0\r\n",
+    "Lambda-Runtime-Function-Error-Type: Error\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n"
+);
+
+/// As awslambdaric posts an error: the X-Ray cause is raw UTF-8.
+pub(super) const PYTHON_ERROR: &str = concat!(
+    "POST /2018-06-01/runtime/invocation/8476a536/error HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n",
+    "lambda-runtime-function-xray-error-cause: {\"message\": \"K\u{e4}se \u{20ac}\"}\r\n",
+    "User-Agent: aws-lambda-python/3.12.7-4.2.2\r\ncontent-length: 55\r\n\r\n",
+    "{\"errorMessage\": \"I failed!\", \"errorType\": \"Exception\"}"
+);
+
+const INIT_ERROR: &str = concat!(
+    "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\n",
+    "Lambda-Runtime-Function-Error-Type: Runtime.ImportModuleError\r\nContent-Length: 36\r\n\r\n",
+    "{\"errorMessage\":\"x\",\"errorType\":\"E\"}"
+);
+
+pub(super) fn post(length: usize) -> Vec<u8> {
+    let head = format!(
+        "POST /2018-06-01/runtime/invocation/8476a536/response HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let mut request = head.into_bytes();
+    request.extend(filler(length));
+    request
+}
+
+/// Bytes without a line end.
+pub(super) fn filler(length: usize) -> Vec<u8> {
+    (0..length).map(|at| b'a' + u8::try_from(at % 26).expect("it is below 26")).collect()
+}
+
+fn chunked(pieces: usize, length: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    for _ in 0..pieces {
+        body.extend(format!("{length:x}\r\n").bytes());
+        body.extend(filler(length));
+        body.extend(b"\r\n");
+    }
+    body.extend(b"0\r\n\r\n");
+    body
+}
+
+fn with_body(head: &str, body: &[u8]) -> Vec<u8> {
+    [head.as_bytes(), body].concat()
+}
+
+pub(super) const POST_CHUNKED: &str = "POST /2018-06-01/runtime/invocation/8476a536/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+fn pair(request: impl Into<Vec<u8>>, answer: impl Into<Vec<u8>>) -> (Vec<u8>, Vec<u8>) {
+    (request.into(), answer.into())
+}
+
+pub(super) fn what_runtimes_send() -> Outcome {
+    play_all(vec![
+        Case::exchanges(
+            "an invocation after the other",
+            vec![
+                pair(NEXT, EVENT),
+                pair(GO_ERROR, ACCEPTED),
+                pair(NEXT, EVENT),
+                pair(PYTHON_ERROR, ACCEPTED),
+            ],
+        ),
+        Case::exchanges("a stream that fails", vec![pair(NEXT, EVENT), pair(NODE_STREAM, ACCEPTED)]),
+        Case::exchanges(
+            "an initialization that fails, and an answer that refuses it",
+            vec![
+                pair(INIT_ERROR, "HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nnot"),
+                pair(INIT_ERROR, ACCEPTED),
+            ],
+        ),
+        slowly(
+            "byte by byte",
+            vec![pair(NEXT, EVENT), pair(GO_ERROR, ACCEPTED), pair(NODE_STREAM, ACCEPTED)],
+        ),
+        slowly(
+            "byte by byte, chunks downward",
+            vec![
+                pair(
+                    NEXT,
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n3;x=y\r\nabc\r\n0\r\nA: b\r\n\r\n",
+                ),
+                pair(NEXT, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+            ],
+        ),
+    ])
+}
+
+/// Every byte in a piece of its own, both ways.
+fn slowly(name: &str, pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Case {
+    let answers: Vec<Vec<u8>> = pairs.iter().map(|(_, answer)| answer.clone()).collect();
+    Case::new(
+        name,
+        move |client| {
+            for (request, _) in &pairs {
+                client.drip(request);
+                client.answer("GET");
+            }
+        },
+        move |lambda| {
+            for answer in &answers {
+                if lambda.request().is_some() {
+                    lambda.drip(answer);
+                }
+            }
+            lambda.to_end();
+        },
+    )
+}
+
+pub(super) fn methods_and_targets() -> Outcome {
+    let mut cases = Vec::new();
+    for line in [
+        "GET /2018-06-01/runtime/invocation/next?a=b&c=%20%zz HTTP/1.1",
+        "GET /2018-06-01/runtime/invocation/next?a=/runtime/invocation/1/error HTTP/1.1",
+        "GET /2018-06-01/runtime//invocation/next HTTP/1.1",
+        "GET /2018-06-01/runtime/invocation/../invocation/next HTTP/1.1",
+        "GET /2018-06-01/runtime/restore/next HTTP/1.1",
+        "POST /2018-06-01/runtime/invocation/next HTTP/1.1",
+        "POST /2018-06-01/runtime/invocation//error HTTP/1.1",
+        "POST /2018-06-01/runtime/invocation/a%2Fb/error HTTP/1.1",
+        "PUT /2018-06-01/runtime/invocation/1/error HTTP/1.1",
+        "DELETE / HTTP/1.1",
+        "PATCH /x HTTP/1.1",
+        "TRACE /x HTTP/1.1",
+        "FROBNICATE /2018-06-01/runtime/x HTTP/1.1",
+        "get /2018-06-01/runtime/invocation/next HTTP/1.1",
+        "M-SEARCH * HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+        "GET http://127.0.0.1/2018-06-01/runtime/invocation/next HTTP/1.1",
+        "GET /x HTTP/1.0",
+        "GET /2018-06-01/runtime/invocation/next HTTP/1.0",
+        "CONNECT example:80 HTTP/1.1",
+        "GET /2020-01-01/extension/event/next HTTP/1.1",
+        "GET / HTTP/1.1",
+        "GET /~!$&'()*+,;=:@-._/%41 HTTP/1.1",
+        "GET /k\u{e4}se HTTP/1.1",
+        "GET /a\"b<c>{d}|e^f`g\\h HTTP/1.1",
+    ] {
+        let request = format!("{line}\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}");
+        cases.push(Case::exchanges(
+            line,
+            vec![pair(request, "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone")],
+        ));
+    }
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "p".repeat(64 * 1024));
+    cases.push(Case::exchange("a path of 64 KiB", long, EVENT));
+    play_all(cases)
+}
+
+pub(super) fn fields() -> Outcome {
+    let mut cases = Vec::new();
+    for (name, fields) in [
+        (
+            "duplicates stay apart and in order",
+            "A: 1\r\na: 2\r\nB: x\r\nA: 1\r\nSet-Cookie: a\r\nset-cookie: b\r\n",
+        ),
+        ("odd letter case", "lAmBdA-RuNtImE-x: Y\r\nCONTENT-TYPE: Text/Plain\r\ncontent-LENGTH: 0\r\n"),
+        ("blanks around values", "A:1\r\nB:   2   \r\nC:\t3\t\r\nD:\r\nE: \r\nF: a\tb\r\n"),
+        ("odd names", "!#$%&'*+-.^_`|~9: x\r\n0: y\r\n"),
+        ("colons and quotes in values", "A: b:c\r\nB: \"q\\\"\"\r\nC: ::\r\n"),
+        (
+            "names that look like ours",
+            "X-Host: a\r\nHosts: b\r\nHos: c\r\nConnection-Id: d\r\nUpgrade-Insecure-Requests: 1\r\n",
+        ),
+        ("TE and Trailer stay", "TE: trailers\r\nTrailer: X\r\n"),
+        ("no Host at all", ""),
+    ] {
+        let request = format!("GET /x HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+        let request = if name == "no Host at all" { request.replace("Host: x\r\n", "") } else { request };
+        let answer = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
+        cases.push(Case::exchanges(name, vec![pair(request, answer), pair(NEXT, EVENT)]));
+    }
+    for (name, fields) in [("two of Host", "Host: a\r\nHost: b\r\n"), ("an odd Host", "hOsT:a\r\n")] {
+        cases.push(Case::exchange(name, format!("GET /x HTTP/1.1\r\n{fields}A: b\r\n\r\n"), EVENT));
+    }
+    let bytes: Vec<u8> = (0x80..=0xff).collect();
+    let (mut request, mut answer) =
+        (b"GET /x HTTP/1.1\r\nHost: x\r\nA: ".to_vec(), b"HTTP/1.1 200 OK\r\nA: ".to_vec());
+    request.extend(&bytes);
+    answer.extend(&bytes);
+    request.extend(b"\r\n\r\n");
+    answer.extend(b"\r\nContent-Length: 0\r\n\r\n");
+    cases.push(Case::exchanges("values that are not UTF-8", vec![pair(request, answer), pair(NEXT, EVENT)]));
+
+    let cause = format!("X-Cause: {}\r\n", "c".repeat(1024 * 1024 - 1));
+    let request = format!(
+        "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\n{cause}Content-Length: 2\r\n\r\n{{}}"
+    );
+    let answer = format!("HTTP/1.1 202 Accepted\r\n{cause}Content-Length: 2\r\n\r\n{{}}");
+    cases.push(Case::exchanges("a value of 1 MiB both ways", vec![pair(request, answer), pair(NEXT, EVENT)]));
+    for count in [127, 128, 129, 500, 20_000] {
+        let fields: String = (0..count).map(|number| format!("X-{number}: {number}\r\n")).collect();
+        let request = format!("POST /x HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: 2\r\n\r\n{{}}");
+        let answer = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\n{{}}");
+        cases.push(Case::exchange(format!("{count} fields upward"), &*request, EVENT));
+        cases.push(Case::exchange(format!("{count} fields downward"), NEXT, &*answer));
+        cases.push(Case::exchanges(
+            format!("{count} fields both ways, and another exchange"),
+            vec![pair(request, answer), pair(NEXT, EVENT)],
+        ));
+    }
+    play_all(cases)
+}
+
+pub(super) fn bodies() -> Outcome {
+    const MIB: usize = 1024 * 1024;
+    let answer = |length: usize| {
+        with_body(&format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"), &filler(length))
+    };
+    let chunks_down = |pieces, length| {
+        with_body("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &chunked(pieces, length))
+    };
+    let chunks_up = |pieces, length| with_body(POST_CHUNKED, &chunked(pieces, length));
+    let no_answer = |status: &str, fields: &str| format!("HTTP/1.1 {status}\r\n{fields}\r\n");
+    let head = "HEAD /2018-06-01/runtime/x HTTP/1.1\r\nHost: x\r\n\r\n";
+    play_all(vec![
+        Case::exchange("6 MiB up", post(6 * MIB), ACCEPTED),
+        Case::exchange("6 MiB up in chunks of 64 KiB", chunks_up(96, 64 * 1024), ACCEPTED),
+        Case::exchange("20,000 chunks of one byte up", chunks_up(20_000, 1), ACCEPTED),
+        Case::exchange("6 MiB down", NEXT, answer(6 * MIB)),
+        Case::exchange("6 MiB down in chunks of 64 KiB", NEXT, chunks_down(96, 64 * 1024)),
+        Case::exchange("one chunk of 6 MiB down", NEXT, chunks_down(1, 6 * MIB)),
+        Case::exchange("20,000 chunks of one byte down", NEXT, chunks_down(20_000, 1)),
+        Case::exchanges(
+            "bodies up and down in turn",
+            vec![
+                pair(post(MIB), answer(MIB)),
+                pair(chunks_up(3, 70_000), chunks_down(3, 70_000)),
+                pair(NEXT, EVENT),
+            ],
+        ),
+        Case::exchanges(
+            "an empty body",
+            vec![pair(post(0), answer(0)), pair(chunks_up(0, 0), chunks_down(0, 0)), pair(NEXT, EVENT)],
+        ),
+        Case::exchanges(
+            "a body of a GET",
+            vec![
+                pair(
+                    "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+                    EVENT,
+                ),
+                pair(NEXT, EVENT),
+            ],
+        ),
+        until_close("an answer that lasts until Lambda closes", "HTTP/1.1 200 OK\r\nA: b\r\n\r\nall of it"),
+        until_close("one of HTTP/1.0", "HTTP/1.0 200 OK\r\nA: b\r\n\r\nall of it"),
+        until_close("one without a byte", "HTTP/1.1 200 OK\r\n\r\n"),
+        until_close("one of 6 MiB", with_body("HTTP/1.1 200 OK\r\n\r\n", &filler(6 * MIB))),
+        broken_off("one that ends with a reset", "HTTP/1.1 200 OK\r\nA: b\r\n\r\nnot all of it"),
+        broken_off(
+            "a length that ends with a reset",
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnot all of it",
+        ),
+        broken_off(
+            "chunks that end with a reset",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        ),
+        cut_off(
+            "a length that ends with a close",
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nnot all of it",
+        ),
+        cut_off(
+            "chunks that end with a close",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        ),
+        Case::exchanges(
+            "HEAD with a length and no body",
+            vec![pair(head, no_answer("200 OK", "Content-Length: 500\r\n")), pair(NEXT, EVENT)],
+        ),
+        Case::exchanges(
+            "HEAD with chunks and no body",
+            vec![pair(head, no_answer("200 OK", "Transfer-Encoding: chunked\r\n")), pair(NEXT, EVENT)],
+        ),
+        Case::exchanges(
+            "HEAD without a length",
+            vec![pair(head, no_answer("200 OK", "")), pair(NEXT, EVENT)],
+        ),
+        Case::exchanges("204", vec![pair(NEXT, no_answer("204 No Content", "")), pair(NEXT, EVENT)]),
+        Case::exchanges(
+            "204 with a coding",
+            vec![
+                pair(NEXT, no_answer("204 No Content", "Transfer-Encoding: chunked\r\n")),
+                pair(NEXT, EVENT),
+            ],
+        ),
+        Case::exchanges(
+            "304 with a length",
+            vec![pair(NEXT, no_answer("304 Not Modified", "Content-Length: 10\r\n")), pair(NEXT, EVENT)],
+        ),
+        Case::exchanges(
+            "205 and other statuses",
+            [
+                "205 Reset Content",
+                "299 x",
+                "302 Found",
+                "404 Not Found",
+                "500 Internal Server Error",
+                "599 x",
+                "999 x",
+            ]
+            .map(|status| pair(NEXT, no_answer(status, "Content-Length: 0\r\n")))
+            .to_vec(),
+        ),
+        Case::exchanges(
+            "status lines",
+            ["200", "200 ", "200 \u{fc}ber", "200 a  b", "418 I'm a teapot"]
+                .map(|status| pair(NEXT, no_answer(status, "Content-Length: 0\r\n")))
+                .to_vec(),
+        ),
+        Case::exchanges(
+            "HTTP/1.0 answers with a length",
+            vec![pair(NEXT, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")],
+        ),
+    ])
+}
+
+fn until_close(name: &str, answer: impl Into<Vec<u8>>) -> Case {
+    ends(name, answer.into(), |_| ()).like(Like::Same)
+}
+
+/// A reset must stay one: of an answer that lasts until the close, a clean close would make a whole one.
+fn broken_off(name: &str, answer: impl Into<Vec<u8>>) -> Case {
+    ends(name, answer.into(), |lambda| {
+        // It must not overtake what was sent.
+        thread::sleep(Duration::from_millis(20));
+        lambda.reset();
+    })
+    .like(Like::Same)
+}
+
+fn cut_off(name: &str, answer: impl Into<Vec<u8>>) -> Case {
+    ends(name, answer.into(), |_| ())
+}
+
+fn ends(name: &str, answer: Vec<u8>, end: impl Fn(&mut Peer) + Send + Sync + 'static) -> Case {
+    Case::new(
+        name,
+        |client| {
+            client.send(NEXT);
+            client.to_end();
+        },
+        move |lambda| {
+            if lambda.request().is_some() {
+                lambda.send(&answer);
+                end(lambda);
+            }
+        },
+    )
+}
+
+pub(super) fn chunks_and_trailers() -> Outcome {
+    let mut cases = Vec::new();
+    for (name, body) in [
+        ("trailers", "3\r\nabc\r\n0\r\nA: b\r\nC: d\r\n\r\n".to_owned()),
+        ("duplicate and odd trailers", "3\r\nabc\r\n0\r\nA: b\r\na: b\r\nX:\u{e4}\r\n\r\n".to_owned()),
+        (
+            "trailers that frame",
+            "3\r\nabc\r\n0\r\nContent-Length: 5\r\nTransfer-Encoding: gzip\r\n\r\n".to_owned(),
+        ),
+        ("extensions", "3;a\r\nabc\r\n1;a=b;c=\"d;e\"\r\nx\r\n0;last\r\n\r\n".to_owned()),
+        (
+            "digits of every kind",
+            "0003\r\nabc\r\nA\r\n0123456789\r\na\r\n0123456789\r\n000\r\n\r\n".to_owned(),
+        ),
+        ("blanks after the digits", "3 \r\nabc\r\n3\t\r\nabc\r\n0 \r\n\r\n".to_owned()),
+        ("blanks before an extension", "3 ; a = b\r\nabc\r\n0\r\n\r\n".to_owned()),
+        ("content that looks like framing", "7\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n".to_owned()),
+        ("an extension of 3 KiB", format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(3072))),
+        ("an extension of 64 KiB", format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(65_536))),
+        ("a trailer of 64 KiB", format!("3\r\nabc\r\n0\r\nA: {}\r\n\r\n", "x".repeat(65_536))),
+        (
+            "500 trailers",
+            format!("0\r\n{}\r\n", (0..500).map(|number| format!("X-{number}: y\r\n")).collect::<String>()),
+        ),
+        ("line ends of one byte", "3\nabc\r\n0\n\n".to_owned()),
+    ] {
+        let request = format!("{POST_CHUNKED}{body}");
+        let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A, B\r\n\r\n{body}");
+        cases.push(Case::exchanges(
+            format!("{name} upward"),
+            vec![pair(request, ACCEPTED), pair(NEXT, EVENT)],
+        ));
+        cases.push(Case::exchanges(format!("{name} downward"), vec![pair(NEXT, answer), pair(NEXT, EVENT)]));
+    }
+    for coding in [
+        "Chunked",
+        "gzip, chunked",
+        "gzip,chunked",
+        "identity, chunked",
+        " chunked ",
+        "gzip\r\nTransfer-Encoding: chunked",
+    ] {
+        let request =
+            format!("POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {coding}\r\n\r\n2\r\nab\r\n0\r\n\r\n");
+        let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n2\r\nab\r\n0\r\n\r\n");
+        cases.push(Case::exchanges(
+            format!("the coding {coding:?}"),
+            vec![pair(request, answer), pair(NEXT, EVENT)],
+        ));
+    }
+    play_all(cases)
+}
+
+pub(super) fn pipelines() -> Outcome {
+    let next = |number: usize| {
+        format!("GET /2018-06-01/runtime/invocation/next?{number} HTTP/1.1\r\nHost: x\r\n\r\n")
+    };
+    let answer =
+        |number: usize| format!("HTTP/1.1 200 OK\r\nA: {number}\r\nContent-Length: 5\r\n\r\n{number:05}");
+    let mut cases = vec![
+        pipeline("three in one write", (0..3).map(|number| pair(next(number), answer(number))).collect()),
+        pipeline(
+            "three with bodies of each kind",
+            vec![
+                pair(GO_ERROR, ACCEPTED),
+                pair(post(1000), answer(1)),
+                pair(next(2), EVENT),
+                pair(NODE_STREAM, ACCEPTED),
+            ],
+        ),
+        pipeline("200 in one write", (0..200).map(|number| pair(next(number), answer(number))).collect()),
+        pipeline(
+            "with 100 KiB before the last",
+            vec![pair(post(100_000), answer(0)), pair(post(100_000), answer(1)), pair(next(2), EVENT)],
+        ),
+        pipeline(
+            "empty lines between",
+            vec![
+                pair(next(0), answer(0)),
+                pair(format!("\r\n{}", next(1)), answer(1)),
+                pair(format!("\r\n\r\n{}", next(2)), answer(2)),
+            ],
+        ),
+    ];
+    let requests: String = (0..3).map(next).collect();
+    cases.push(Case::new(
+        "all answers in one write",
+        move |client| {
+            client.send(&requests);
+            for _ in 0..3 {
+                client.answer("GET");
+            }
+        },
+        move |lambda| {
+            for number in 0..3 {
+                lambda.request();
+                lambda.send(answer(number));
+            }
+            lambda.to_end();
+        },
+    ));
+    play_all(cases)
+}
+
+/// All requests at once.
+fn pipeline(name: &str, pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Case {
+    let requests = pairs.iter().flat_map(|(request, _)| request.clone()).collect::<Vec<u8>>();
+    let answers: Vec<Vec<u8>> = pairs.into_iter().map(|(_, answer)| answer).collect();
+    let count = answers.len();
+    Case::new(
+        name,
+        move |client| {
+            client.send(&requests);
+            for _ in 0..count {
+                if client.answer("GET").is_none() {
+                    return;
+                }
+            }
+        },
+        move |lambda| {
+            for answer in &answers {
+                if lambda.request().is_none() {
+                    return;
+                }
+                lambda.send(answer);
+            }
+            lambda.to_end();
+        },
+    )
+}
+
+pub(super) fn informational_answers() -> Outcome {
+    let final_answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n";
+    let mut cases: Vec<Case> = [
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        hints,
+        "HTTP/1.1 102 Processing\r\nA: b\r\n\r\n",
+        "HTTP/1.1 199 x\r\nContent-Length: 5\r\n\r\n",
+    ]
+    .into_iter()
+    .map(|early| {
+        Case::exchanges(
+            format!("{early:?} before an answer"),
+            vec![
+                pair(NEXT, format!("{early}{final_answer}")),
+                pair(PYTHON_ERROR, format!("{early}{hints}{early}{final_answer}")),
+                pair(NEXT, EVENT),
+            ],
+        )
+    })
+    .collect();
+    let head = "POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    cases.push(Case::new(
+        "the client waits for 100, and Lambda sends it",
+        move |client| {
+            client.send(head);
+            if client.until("HTTP/1.1 100 Go on\r\nA: b\r\n\r\n") {
+                client.send("hello");
+                client.answer("POST");
+            }
+        },
+        move |lambda| {
+            lambda.until("\r\n\r\n");
+            lambda.send("HTTP/1.1 100 Go on\r\nA: b\r\n\r\n");
+            lambda.until("hello");
+            lambda.send(final_answer);
+            lambda.to_end();
+        },
+    ));
+    cases.push(Case::new(
+        "the client does not wait for the 100 that never comes",
+        move |client| {
+            client.send(head);
+            thread::sleep(Duration::from_millis(50));
+            client.send("hello");
+            client.answer("POST");
+        },
+        move |lambda| {
+            if lambda.request().is_some() {
+                lambda.send(final_answer);
+            }
+            lambda.to_end();
+        },
+    ));
+    cases.push(Case::new(
+        "Lambda refuses instead, and the client does not send the body",
+        move |client| {
+            client.send(head);
+            client.to_end();
+        },
+        move |lambda| {
+            lambda.until("\r\n\r\n");
+            lambda
+                .send("HTTP/1.1 417 Expectation Failed\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
+        },
+    ));
+    cases.push(Case::exchanges(
+        "Expect, and the body at once",
+        vec![
+            pair(format!("{head}hello"), format!("HTTP/1.1 100 Continue\r\n\r\n{final_answer}")),
+            pair(NEXT, EVENT),
+        ],
+    ));
+    cases.push(Case::exchange(
+        "another expectation",
+        "POST /x HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 2\r\n\r\nab",
+        final_answer,
+    ));
+    play_all(cases)
+}
