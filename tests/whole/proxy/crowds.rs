@@ -258,7 +258,7 @@ pub(super) fn shut_down_in_the_middle() -> Outcome {
     }
     stand.shut_down()?;
     for peer in &mut open {
-        peer.to_end();
+        peer.drain();
         holds(peer.view().end != End::Hung, "a connection outlives the extension")?;
     }
     holds(open.len() >= 7, "nobody reached Lambda")

@@ -1,7 +1,7 @@
 //! What cannot be read: it reaches the other side as it is, and what that does about it comes back.
 
 use super::messages::{ACCEPTED, EVENT, NEXT, POST_CHUNKED, filler};
-use super::play::{Case, play_all};
+use super::play::{Case, Like, play_all};
 use crate::harness::Outcome;
 
 const REFUSAL: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno";
@@ -203,7 +203,7 @@ pub(super) fn heads() -> Outcome {
             lambda.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno");
             lambda.until("\r\n\r\n");
             lambda.send(EVENT);
-            lambda.to_end();
+            lambda.drain();
         },
     ));
     cases.push(Case::new(
@@ -212,7 +212,7 @@ pub(super) fn heads() -> Outcome {
             client.send(NEXT);
             client.answer("GET");
             client.send("what?\r\n\r\n");
-            client.to_end();
+            client.drain();
         },
         |lambda| {
             lambda.request();
@@ -239,7 +239,8 @@ pub(super) fn garbage() -> Outcome {
         state ^= state << 17;
         noise.extend(state.to_le_bytes());
     }
-    let endless: Vec<u8> = [b"GET /x HTTP/1.1\r\nHost: x\r\nA: ".to_vec(), filler(2 * 1024 * 1024)].concat();
+    let long = [filler(2 * 1024 * 1024), b", and the end".to_vec()].concat();
+    let endless: Vec<u8> = [b"GET /x HTTP/1.1\r\nHost: x\r\nA: ".to_vec(), long.clone()].concat();
     let flood: String = (0..150_000).map(|number| format!("X-{number}: \r\n")).collect();
     let flood = format!("GET /x HTTP/1.1\r\nHost: x\r\n{flood}");
     let too_large: &[u8] =
@@ -247,26 +248,26 @@ pub(super) fn garbage() -> Outcome {
     play_all(vec![
         Case::refused("a ClientHello", hello, alert),
         Case::refused("noise", noise, REFUSAL),
-        Case::refused("zeros", vec![0; 4096], REFUSAL),
+        Case::refused("zeros", [vec![0; 4096], b", and the end".to_vec()].concat(), REFUSAL),
         Case::refused("a sentence without a line end", "this is no HTTP, whatever comes next", REFUSAL),
-        Case::refused("a word of 2 MiB", filler(2 * 1024 * 1024), too_large),
+        Case::refused("a word of 2 MiB", long.clone(), too_large),
         Case::refused("a head without end, in one field", endless, too_large),
         Case::refused("a head without end, of 150,000 fields", flood, too_large),
         Case::answered(
             "an answer's head without end",
-            [b"HTTP/1.1 200 OK\r\nA: ".to_vec(), filler(2 * 1024 * 1024)].concat(),
+            [b"HTTP/1.1 200 OK\r\nA: ".to_vec(), long.clone()].concat(),
             true,
         ),
-        Case::answered("an answer of 2 MiB that is none", filler(2 * 1024 * 1024), true),
-        Case::new("nothing at all, and a close", |_| (), |lambda| lambda.to_end()),
+        Case::answered("an answer of 2 MiB that is none", long, true),
+        Case::new("nothing at all, and a close", |_| (), |lambda| lambda.drain()),
         Case::new(
             "empty lines, and a close",
             |client| {
                 client.send("\r\n\r\n");
             },
-            |lambda| lambda.to_end(),
+            |lambda| lambda.drain(),
         )
-        .like(super::play::Like::Acted),
+        .like(Like::ACTED),
         Case::exchanges(
             "a proper exchange",
             vec![

@@ -138,7 +138,7 @@ fn slowly(name: &str, pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Case {
                     lambda.drip(answer);
                 }
             }
-            lambda.to_end();
+            lambda.drain();
         },
     )
 }
@@ -352,7 +352,7 @@ pub(super) fn bodies() -> Outcome {
 }
 
 fn until_close(name: &str, answer: impl Into<Vec<u8>>) -> Case {
-    ends(name, answer.into(), |_| ()).like(Like::Same)
+    ends(name, answer.into(), |_| ()).like(Like::SAME)
 }
 
 /// A reset must stay one: of an answer that lasts until the close, a clean close would make a whole one.
@@ -362,7 +362,7 @@ fn broken_off(name: &str, answer: impl Into<Vec<u8>>) -> Case {
         thread::sleep(Duration::from_millis(20));
         lambda.reset();
     })
-    .like(Like::Same)
+    .like(Like::SAME)
 }
 
 fn cut_off(name: &str, answer: impl Into<Vec<u8>>) -> Case {
@@ -374,7 +374,7 @@ fn ends(name: &str, answer: Vec<u8>, end: impl Fn(&mut Peer) + Send + Sync + 'st
         name,
         |client| {
             client.send(NEXT);
-            client.to_end();
+            client.drain();
         },
         move |lambda| {
             if lambda.request().is_some() {
@@ -483,7 +483,7 @@ pub(super) fn pipelines() -> Outcome {
                 lambda.request();
                 lambda.send(answer(number));
             }
-            lambda.to_end();
+            lambda.drain();
         },
     ));
     play_all(cases)
@@ -511,7 +511,7 @@ fn pipeline(name: &str, pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Case {
                 }
                 lambda.send(answer);
             }
-            lambda.to_end();
+            lambda.drain();
         },
     )
 }
@@ -552,7 +552,7 @@ pub(super) fn informational_answers() -> Outcome {
             lambda.send("HTTP/1.1 100 Go on\r\nA: b\r\n\r\n");
             lambda.until("hello");
             lambda.send(final_answer);
-            lambda.to_end();
+            lambda.drain();
         },
     ));
     cases.push(Case::new(
@@ -567,14 +567,14 @@ pub(super) fn informational_answers() -> Outcome {
             if lambda.request().is_some() {
                 lambda.send(final_answer);
             }
-            lambda.to_end();
+            lambda.drain();
         },
     ));
     cases.push(Case::new(
         "Lambda refuses instead, and the client does not send the body",
         move |client| {
             client.send(head);
-            client.to_end();
+            client.drain();
         },
         move |lambda| {
             lambda.until("\r\n\r\n");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::wire::{Kind, whole};
 
 /// How long an end waits for the other one. Nothing here takes a tenth of it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a connection ended, as far as one side saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Peer {
         true
     }
 
-    pub(super) fn to_end(&mut self) {
+    pub(super) fn drain(&mut self) {
         while self.more() {}
     }
 

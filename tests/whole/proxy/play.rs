@@ -22,14 +22,30 @@ pub(super) type Script = Box<dyn Fn(&mut Peer) + Send + Sync>;
 
 /// How alike both plays must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Like {
-    /// The same bytes, and the same end: closed or reset.
-    Same,
-    /// The same bytes. Where one connection ends, so does the other; a close may become a reset and the other way round.
-    Ended,
-    /// For what breaks off: Lambda sees the same complete requests, the client the same answers or less if its own end was an
-    /// error, and where one connection ends, so does the other.
+pub(super) struct Like {
+    bytes: Bytes,
+    ends: Ends,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bytes {
+    Equal,
+    /// Of a message that breaks off, some may be missing. Lambda sees the same complete requests, and the client no other answers.
     Acted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    Same,
+    /// Where one connection ends, so does the other; a close may become a reset and the other way round.
+    Alike,
+}
+
+impl Like {
+    pub(super) const SAME: Self = Self { bytes: Bytes::Equal, ends: Ends::Same };
+    pub(super) const EQUAL: Self = Self { bytes: Bytes::Equal, ends: Ends::Alike };
+    pub(super) const ACTED: Self = Self { bytes: Bytes::Acted, ends: Ends::Alike };
+    pub(super) const ACTED_AND_SAME_END: Self = Self { bytes: Bytes::Acted, ends: Ends::Same };
 }
 
 /// What a client and a Lambda do to each other.
@@ -46,7 +62,7 @@ impl Case {
         client: impl Fn(&mut Peer) + Send + Sync + 'static,
         lambda: impl Fn(&mut Peer) + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), like: Like::Ended, client: Box::new(client), lambda: Box::new(lambda) }
+        Self { name: name.into(), like: Like::EQUAL, client: Box::new(client), lambda: Box::new(lambda) }
     }
 
     pub(super) fn like(mut self, like: Like) -> Self {
@@ -80,7 +96,7 @@ impl Case {
                     !text.contains("content-length:") && !text.contains("transfer-encoding:")
                 });
                 if !is_endless {
-                    lambda.to_end();
+                    lambda.drain();
                 }
             },
         )
@@ -106,7 +122,7 @@ impl Case {
             name,
             move |client| {
                 client.send(&request);
-                client.to_end();
+                client.drain();
             },
             move |lambda| {
                 if lambda.until(&mark) {
@@ -125,7 +141,7 @@ impl Case {
             move |client| {
                 client.send("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n");
                 if closes {
-                    client.to_end();
+                    client.drain();
                 } else {
                     client.until(&mark);
                 }
@@ -134,7 +150,7 @@ impl Case {
                 if lambda.request().is_some() {
                     lambda.send(&answer);
                     if !closes {
-                        lambda.to_end();
+                        lambda.drain();
                     }
                 }
             },
@@ -155,8 +171,8 @@ impl Played {
     }
 
     fn lambda_end(&self) -> End {
-        let ends = self.lambda.iter().filter(|view| !view.got.is_empty());
-        ends.map(|view| view.end).last().unwrap_or(End::Closed)
+        let last = self.lambda.iter().rfind(|view| !view.got.is_empty());
+        last.map(|view| view.end).unwrap_or(End::Closed)
     }
 
     fn hangs(&self) -> bool {
@@ -235,7 +251,7 @@ fn differ(like: Like, directly: &Played, proxied: &Played) -> Option<String> {
     }
     let (lambda, got) = (directly.lambda(), proxied.lambda());
     let (client, answered) = (plain(&directly.client.got), plain(&proxied.client.got));
-    if like == Like::Acted {
+    if like.bytes == Bytes::Acted {
         if requests(&lambda) != requests(&got) {
             let (wanted, is) = (requests(&lambda).len(), requests(&got).len());
             return Some(format!("Lambda acts on {is} requests instead of {wanted}, or on others"));
@@ -257,9 +273,9 @@ fn differ(like: Like, directly: &Played, proxied: &Played) -> Option<String> {
     ];
     let is_over = |end| matches!(end, End::Closed | End::Reset);
     for (whose, directly, proxied) in ends {
-        let is_like = match like {
-            Like::Same => directly == proxied,
-            Like::Ended | Like::Acted => is_over(directly) == is_over(proxied),
+        let is_like = match like.ends {
+            Ends::Same => directly == proxied,
+            Ends::Alike => is_over(directly) == is_over(proxied),
         };
         if !is_like {
             return Some(format!("{whose} end is {proxied:?} instead of {directly:?}"));
@@ -339,7 +355,7 @@ fn is_control(peer: &Peer) -> bool {
 fn serve_control(mut peer: Peer) {
     if peer.request().is_some() {
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell");
-        peer.to_end();
+        peer.drain();
     }
 }
 

@@ -44,11 +44,11 @@ fn head_length(bytes: &[u8]) -> Option<usize> {
 /// The last field of that name in a head, in lower case.
 fn value(head: &[u8], name: &str) -> Option<String> {
     let lines = head.split(|byte| *byte == b'\n').map(String::from_utf8_lossy);
-    let values = lines.filter_map(|line| {
+    let mut values = lines.filter_map(|line| {
         let (found, value) = line.split_once(':')?;
         found.eq_ignore_ascii_case(name).then(|| value.trim().to_ascii_lowercase())
     });
-    values.last()
+    values.next_back()
 }
 
 fn status(head: &[u8]) -> u16 {
@@ -108,11 +108,11 @@ pub(super) fn plain(bytes: &[u8]) -> Vec<u8> {
 
 /// Bytes for the eye: what is not text escaped, the middle of what is long left out.
 pub(super) fn shown(bytes: &[u8]) -> String {
-    if bytes.len() <= 600 {
+    if bytes.len() <= 300 {
         return bytes.escape_ascii().to_string();
     }
-    let (first, last) = (&bytes[..300], &bytes[bytes.len() - 200..]);
-    format!("{} … {} bytes … {}", first.escape_ascii(), bytes.len() - 500, last.escape_ascii())
+    let (first, last) = (&bytes[..150], &bytes[bytes.len() - 100..]);
+    format!("{} … {} bytes … {}", first.escape_ascii(), bytes.len() - 250, last.escape_ascii())
 }
 
 /// Where two texts part, with what comes there.
