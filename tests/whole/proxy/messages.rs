@@ -1,11 +1,13 @@
 //! Messages that are as they should be, or nearly: whatever a runtime and Lambda may say to each other passes unchanged.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::peer::Peer;
+use super::peer::{PATIENCE, Peer};
 use super::play::{Case, Like, play_all};
-use crate::harness::Outcome;
+use super::stand::{Stand, Way};
+use super::wire::shown;
+use crate::harness::{Outcome, equal, holds};
 
 pub(super) const NEXT: &str = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -199,12 +201,30 @@ pub(super) fn fields() -> Outcome {
             "X-Host: a\r\nHosts: b\r\nHos: c\r\nConnection-Id: d\r\nUpgrade-Insecure-Requests: 1\r\n",
         ),
         ("TE and Trailer stay", "TE: trailers\r\nTrailer: X\r\n"),
+        (
+            "fields of one connection",
+            "Connection: keep-alive\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nA: b\r\n",
+        ),
+        ("a wish for another protocol", "Connection: Upgrade\r\nUpgrade: h2c\r\nA: b\r\n"),
+        (
+            "what frames stays, whatever Connection says",
+            "Connection: Content-Length, Transfer-Encoding, TE\r\nTE: x\r\n",
+        ),
         ("no Host at all", ""),
     ] {
         let request = format!("GET /x HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
         let request = if name == "no Host at all" { request.replace("Host: x\r\n", "") } else { request };
         let answer = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n");
-        cases.push(Case::exchanges(name, vec![pair(request, answer), pair(NEXT, EVENT)]));
+        let with_body = format!("POST /x HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: 2\r\n\r\nab");
+        let with_body = if fields.to_ascii_lowercase().contains("content-length: ") {
+            request.clone()
+        } else {
+            with_body
+        };
+        cases.push(Case::exchanges(
+            name,
+            vec![pair(request, &*answer), pair(with_body, answer), pair(NEXT, EVENT)],
+        ));
     }
     for (name, fields) in [("two of Host", "Host: a\r\nHost: b\r\n"), ("an odd Host", "hOsT:a\r\n")] {
         cases.push(Case::exchange(name, format!("GET /x HTTP/1.1\r\n{fields}A: b\r\n\r\n"), EVENT));
@@ -595,4 +615,87 @@ pub(super) fn informational_answers() -> Outcome {
         final_answer,
     ));
     play_all(cases)
+}
+
+/// A runtime that asks Lambda itself names Lambda's address, and so does the proxy, in the place of the runtime's Host.
+pub(super) fn host() -> Outcome {
+    let stand = Stand::start()?;
+    let request = |host: &str| {
+        format!("POST /x?a=b HTTP/1.1\r\nA: b\r\nhOST: {host}\r\nContent-Length: 2\r\nC: d\r\n\r\n{{}}")
+    };
+    let client = stand.connect(Way::Proxied)?;
+    client.send(request(&stand.address(Way::Proxied).to_string()));
+    let mut lambda = stand.accept(PATIENCE)?;
+    let got = String::from_utf8(lambda.request().ok_or("half a request")?)?;
+    let wanted = request(&stand.address(Way::Directly).to_string());
+    holds(got.eq_ignore_ascii_case(&wanted), format!("{got:?} instead of {wanted:?}"))?;
+    drop((client, lambda));
+    stand.finish()
+}
+
+/// However an error reaches Lambda, there is one record of it, and one only.
+pub(super) fn errors_are_recorded() -> Outcome {
+    let stand = Stand::start()?;
+    let head = |number: usize, fields: &str| {
+        format!(
+            "POST /2018-06-01/runtime/invocation/id-{number}/error HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n"
+        )
+    };
+    let body =
+        |number: usize| format!(r#"{{"errorMessage":"failed-{number}-of-all","errorType":"E{number}"}}"#);
+    let with_length = |number: usize, fields: &str| {
+        let body = body(number);
+        format!("{}{body}", head(number, &format!("{fields}Content-Length: {}", body.len())))
+    };
+    let in_chunks = |number: usize| {
+        let body = body(number);
+        let (first, last) = body.split_at(9);
+        format!(
+            "{}9;x=y\r\n{first}\r\n{:X}\r\n{last}\r\n0\r\nA: b\r\n\r\n",
+            head(number, "Transfer-Encoding: chunked"),
+            last.len()
+        )
+    };
+    let mut client = stand.connect(Way::Proxied)?;
+    client.send(with_length(0, ""));
+    let mut lambda = stand.accept(PATIENCE)?;
+    let mut answer = |client: &mut Peer, number: usize| -> Outcome {
+        let request = lambda.request().ok_or_else(|| format!("error {number} does not reach Lambda"))?;
+        let wanted = format!("POST /2018-06-01/runtime/invocation/id-{number}/error ");
+        holds(request.trim_ascii_start().starts_with(wanted.as_bytes()), shown(&request))?;
+        lambda.send(ACCEPTED);
+        holds(client.answer("POST").is_some(), format!("error {number} is not answered"))
+    };
+    answer(&mut client, 0)?;
+    client.drip(with_length(1, "").as_bytes());
+    answer(&mut client, 1)?;
+    client.send(in_chunks(2));
+    answer(&mut client, 2)?;
+    client.drip(in_chunks(3).as_bytes());
+    answer(&mut client, 3)?;
+    client.send([with_length(4, ""), in_chunks(5), with_length(6, "A: b\r\n")].concat());
+    for number in 4..=6 {
+        answer(&mut client, number)?;
+    }
+    let fields: String = (0..300).map(|number| format!("X-{number}: y\r\n")).collect();
+    client.send(with_length(7, &fields));
+    answer(&mut client, 7)?;
+    client.send(with_length(8, &format!("X-Cause: {}\r\n", "c".repeat(1024 * 1024 - 1))));
+    answer(&mut client, 8)?;
+    client.send(format!("\r\n{}", with_length(9, "")));
+    answer(&mut client, 9)?;
+    let until = Instant::now() + 5 * PATIENCE;
+    for number in 0..10 {
+        let message = format!("failed-{number}-of-all");
+        let records = |log: &str| log.lines().filter(|line| line.contains(&message)).count();
+        while records(&stand.log()) == 0 {
+            holds(Instant::now() < until, format!("no record of error {number}\n{}", stand.log()))?;
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+    thread::sleep(Duration::from_millis(50));
+    let log = stand.log();
+    equal(log.matches("-of-all").count(), 10, &format!("records\n{log}"))?;
+    drop((client, lambda));
+    stand.finish()
 }

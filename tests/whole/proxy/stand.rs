@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -26,7 +27,8 @@ pub(super) enum Way {
 
 /// The extension with its proxy, and Lambda's port.
 pub(super) struct Stand {
-    listener: TcpListener,
+    /// None while Lambda is away.
+    listener: Option<TcpListener>,
     lambda: SocketAddr,
     proxy: SocketAddr,
     child: Child,
@@ -35,6 +37,8 @@ pub(super) struct Stand {
     events: Peer,
     /// Descriptors of the extension while nobody is connected.
     files: usize,
+    /// Connections to Lambda that [`Stand::is_well`] found before its own.
+    parked: Mutex<Vec<TcpStream>>,
 }
 
 impl Stand {
@@ -82,7 +86,16 @@ impl Stand {
             // It is dead already, or of no more use.
             let _ = child.kill();
         })?;
-        let mut stand = Self { listener, lambda, proxy, child, folder, events, files: 0 };
+        let mut stand = Self {
+            listener: Some(listener),
+            lambda,
+            proxy,
+            child,
+            folder,
+            events,
+            files: 0,
+            parked: Mutex::default(),
+        };
         stand.files = stand.open_files()?;
         Ok(stand)
     }
@@ -130,7 +143,8 @@ impl Stand {
 
     /// The next connection to Lambda, if one comes within `time`.
     pub(super) fn try_accept(&self, time: Duration) -> Result<Option<TcpStream>, Stop> {
-        accept(&self.listener, time)
+        let listener = self.listener.as_ref().ok_or("Lambda is away")?;
+        accept(listener, time)
     }
 
     /// The next connection to Lambda.
@@ -140,16 +154,41 @@ impl Stand {
         Ok(Peer::new(stream)?)
     }
 
-    /// Sends a request through the proxy and answers it: it lives, and mixes nothing up.
+    /// Lambda's port is closed, or open again.
+    pub(super) fn go_away(&mut self) {
+        self.listener = None;
+    }
+
+    pub(super) fn come_back(&mut self) -> Outcome {
+        let listener = TcpListener::bind(self.lambda)?;
+        listener.set_nonblocking(true)?;
+        self.listener = Some(listener);
+        Ok(())
+    }
+
+    /// Sends a request through the proxy and answers it: it lives, and mixes nothing up. Others may have connected to Lambda before.
     pub(super) fn is_well(&self) -> Outcome {
+        const REQUEST: &[u8] = b"GET /2018-06-01/runtime/well HTTP/1.1\r\n";
         let mut client = self.connect(Way::Proxied)?;
-        client.send("GET /2018-06-01/runtime/well HTTP/1.1\r\nHost: x\r\n\r\n");
-        let mut lambda = self.accept(PATIENCE)?;
-        let request = lambda.request().ok_or("the next exchange does not reach Lambda")?;
-        holds(
-            request.starts_with(b"GET /2018-06-01/runtime/well HTTP/1.1\r\n"),
-            super::wire::shown(&request),
-        )?;
+        client.send([REQUEST, b"Host: x\r\n\r\n"].concat());
+        let until = Instant::now() + PATIENCE;
+        let mut others = Vec::new();
+        let mut lambda = loop {
+            if let Some(stream) = self.try_accept(Duration::from_micros(200))? {
+                stream.set_nonblocking(true)?;
+                others.push(stream);
+            }
+            let is_ours = |stream: &TcpStream| {
+                let mut begin = [0; REQUEST.len()];
+                stream.peek(&mut begin).is_ok_and(|read| read == REQUEST.len() && begin == REQUEST)
+            };
+            if let Some(at) = others.iter().position(is_ours) {
+                break Peer::new(others.remove(at))?;
+            }
+            holds(Instant::now() < until, "the next exchange does not reach Lambda")?;
+        };
+        self.parked.lock().unwrap().append(&mut others);
+        lambda.request().ok_or("half of the next exchange reaches Lambda")?;
         lambda.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell");
         let answer = client.answer("GET").ok_or("the next exchange is not answered")?;
         holds(answer.ends_with(b"\r\n\r\nwell"), super::wire::shown(&answer))
@@ -162,6 +201,7 @@ impl Stand {
 
     /// Waits until it has none more.
     pub(super) fn wait_quiet(&self) -> Outcome {
+        self.parked.lock().unwrap().clear();
         let until = Instant::now() + PATIENCE;
         while !self.is_quiet()? {
             let open = self.open_files()?;

@@ -4,8 +4,11 @@
 //! Both sides act in turn here, in one thread.
 
 use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::messages::{ACCEPTED, EVENT, NEXT, POST_CHUNKED, filler, post};
 use super::peer::{End, PATIENCE, Peer};
@@ -326,6 +329,116 @@ pub(super) fn closing() -> Outcome {
         pair.lambda()?.close();
         equal(pair.client_ends("for the end of an exchange of HTTP/1.0")?, End::Closed, "the end")
     })
+}
+
+/// While Lambda is away the client sees an end at once, or the proxy's word that there is nobody; afterwards all is well.
+pub(super) fn away() -> Outcome {
+    let mut stand = Stand::start()?;
+    stand.is_well()?;
+    stand.go_away();
+    let mut clients = Vec::new();
+    for bytes in [NEXT.as_bytes(), &post(1000), b"garbage\r\n\r\n"] {
+        let mut client = stand.connect(Way::Proxied)?;
+        client.send(bytes);
+        client.drain();
+        holds(client.view().end != End::Hung, "a client waits for a Lambda that is away")?;
+        let got = client.got();
+        holds(got.is_empty() || got.starts_with(b"HTTP/1.1 502 "), shown(got))?;
+        clients.push(client);
+    }
+    stand.come_back()?;
+    stand.is_well()?;
+    drop(clients);
+    stand.wait_quiet()?;
+    stand.finish()
+}
+
+/// A Lambda that accepts no connection lets those wait that want one, and no others.
+pub(super) fn not_accepted() -> Outcome {
+    let stand = Stand::start()?;
+    let mut pair = Pair::open(&stand, Way::Proxied)?;
+    pair.up(NEXT, "a request")?;
+    pair.down(EVENT, "its answer")?;
+    // Connections up to where the queue of the listener is full.
+    let mut queue = Vec::new();
+    while let Ok(stream) =
+        TcpStream::connect_timeout(&stand.address(Way::Directly), Duration::from_millis(50))
+    {
+        queue.push(stream);
+        holds(queue.len() < 5000, "Lambda's queue has no end")?;
+    }
+    let waiting: Vec<Peer> = (0..4).map(|_| stand.connect(Way::Proxied)).collect::<Result<_, _>>()?;
+    for client in &waiting {
+        client.send(NEXT);
+    }
+    thread::sleep(Duration::from_millis(20));
+    let from = Instant::now();
+    pair.up(NEXT, "a request beside those that wait for a connection")?;
+    pair.down(EVENT, "its answer")?;
+    holds(from.elapsed() < Duration::from_millis(500), "who waits for a connection holds up another")?;
+    idles(&stand, "a wait for a connection")?;
+    // The system tries again after a second, and then after two more.
+    let until = Instant::now() + Duration::from_secs(5);
+    let mut served = 0;
+    while served < waiting.len() {
+        holds(
+            Instant::now() < until,
+            format!("{served} of {} are served when there is room again", waiting.len()),
+        )?;
+        let Some(stream) = stand.try_accept(Duration::from_millis(10))? else { continue };
+        if queue.iter().any(|queued| queued.local_addr().ok() == stream.peer_addr().ok()) {
+            continue;
+        }
+        let mut lambda = Peer::new(stream)?;
+        holds(lambda.request().is_some(), "half a request")?;
+        lambda.send(EVENT);
+        served += 1;
+    }
+    for mut client in waiting {
+        holds(client.answer("GET").is_some(), "who waited for a connection is not answered")?;
+    }
+    drop((pair, queue));
+    stand.wait_quiet()?;
+    stand.finish()
+}
+
+/// Lambda freezes the environment between invocations, in the middle of anything: what came meanwhile is served after the thaw.
+pub(super) fn frozen() -> Outcome {
+    let stand = Stand::start()?;
+    let process = i32::try_from(stand.pid()).ok().and_then(Pid::from_raw).ok_or("no process")?;
+    let mut waiting = Pair::open(&stand, Way::Proxied)?;
+    waiting.up(NEXT, "a request")?;
+    let mut sending = Pair::open(&stand, Way::Proxied)?;
+    sending.up(format!("{POST_CHUNKED}5\r\n12"), "half a chunk")?;
+    let mut leaving = Pair::open(&stand, Way::Proxied)?;
+    leaving.up(NEXT, "a request")?;
+    let mut left = Pair::open(&stand, Way::Proxied)?;
+    left.up(NEXT, "a request")?;
+    kill_process(process, Signal::STOP)?;
+    waiting.lambda()?.send(EVENT);
+    sending.client.send("345\r\n0\r\n\r\n");
+    leaving.client.close();
+    left.lambda()?.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<12 letters>");
+    left.lambda()?.reset();
+    let mut new = Pair::open(&stand, Way::Proxied)?;
+    new.client.send(NEXT);
+    thread::sleep(Duration::from_millis(300));
+    kill_process(process, Signal::CONT)?;
+    holds(waiting.client.until("TA-404"), "an answer that came in the freeze is lost")?;
+    holds(sending.lambda()?.until("0\r\n\r\n"), "half a chunk that came in the freeze is lost")?;
+    sending.down(ACCEPTED, "an answer after the freeze")?;
+    leaving.lambda_ends("for a runtime that left in the freeze")?;
+    equal(
+        left.client_ends("for a Lambda that left in the freeze")?,
+        End::Reset,
+        "the end of an answer that breaks off",
+    )?;
+    holds(left.client.got().ends_with(b"<12 letters>"), "what came before a reset in the freeze is lost")?;
+    new.lambda()?.until("\r\n\r\n");
+    new.down(EVENT, "an answer to a request of the freeze")?;
+    drop((waiting, sending, leaving, left, new));
+    stand.wait_quiet()?;
+    stand.finish()
 }
 
 /// Sends without waiting until nothing is taken for a while: how much was.
