@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ enum Seen {
 /// A running extension.
 pub(crate) struct Watched {
     child: Child,
+    /// Where Lambda's side is.
+    pub(crate) lambda: SocketAddr,
     seen: Receiver<Seen>,
     events: Sender<String>,
     telemetry: Receiver<u16>,
@@ -31,20 +34,21 @@ impl Watched {
     /// Starts `program`, as Lambda starts what lies in /opt/extensions. What it writes goes into `folder`.
     pub(crate) fn start(program: &Path, folder: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let lambda = listener.local_addr().unwrap();
         let (see, seen) = channel();
         let (events, next) = channel();
         let (port, telemetry) = channel();
-        // One connection is enough for every extension here, unless it opens a new one for each call.
+        let next = Arc::new(Mutex::new(next));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let _ = stream.set_nodelay(true);
-                serve(stream, &see, &next, &port);
+                let (see, next, port) = (see.clone(), Arc::clone(&next), port.clone());
+                thread::spawn(move || serve(stream, &see, &next, &port));
             }
         });
         let child = Command::new(program)
             .env_clear()
-            .env("AWS_LAMBDA_RUNTIME_API", address)
+            .env("AWS_LAMBDA_RUNTIME_API", lambda.to_string())
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .env("TRACE_AGENT_SOCKET", folder.join("agent/capture.sock"))
             .stdin(Stdio::null())
@@ -52,7 +56,7 @@ impl Watched {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self { child, seen, events, telemetry, sender: None, invocations: 0 }
+        Self { child, lambda, seen, events, telemetry, sender: None, invocations: 0 }
     }
 
     /// Waits until it has registered.
@@ -88,9 +92,19 @@ impl Watched {
 
     /// Memory that is resident, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// A number of its status, such as `Threads:`.
+    pub(crate) fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Lets the peak of its memory, `VmHWM:`, begin anew.
+    pub(crate) fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }
 
     /// CPU that all threads used, in microseconds.
@@ -123,7 +137,7 @@ impl Drop for Watched {
     }
 }
 
-fn serve(stream: TcpStream, see: &Sender<Seen>, next: &Receiver<String>, port: &Sender<u16>) {
+fn serve(stream: TcpStream, see: &Sender<Seen>, next: &Mutex<Receiver<String>>, port: &Sender<u16>) {
     let mut stream = BufReader::new(stream);
     while let Some((head, body)) = message(&mut stream) {
         let answer = if head.starts_with("POST /2020-01-01/extension/register") {
@@ -137,9 +151,14 @@ fn serve(stream: TcpStream, see: &Sender<Seen>, next: &Receiver<String>, port: &
             let number = body.rsplit(':').next().map(|rest| rest.chars().take_while(char::is_ascii_digit));
             let _ = port.send(number.map(String::from_iter).unwrap_or_default().parse().unwrap());
             answer("", "\"OK\"")
+        } else if head.starts_with("GET /2018-06-01/runtime/invocation/next") {
+            let fields = "Lambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-2dfe598c3fc1\r\n";
+            answer(fields, &format!("{:1024}", "{}"))
+        } else if head.starts_with("POST /2018-06-01/runtime/") {
+            answer("", r#"{"status":"OK"}"#)
         } else {
             let _ = see.send(Seen::Asked);
-            let Ok(event) = next.recv() else { return };
+            let Ok(event) = next.lock().unwrap().recv() else { return };
             answer("", &event)
         };
         if stream.get_mut().write_all(answer.as_bytes()).is_err() {

@@ -51,14 +51,14 @@ fn system_calls() -> Outcome {
 
 fn threads_and_memory() -> Outcome {
     let mut stage = Stage::start(&Setup::default())?;
-    equal(stage.threads(), 3, "the events', the telemetry's and the capture socket's")?;
+    equal(stage.threads(), 4, "the events', the telemetry's, the capture socket's and the proxy's")?;
     (0..200).try_for_each(|_| stage.good())?;
-    equal(stage.threads(), 4, "and the one connection of the telemetry")?;
+    equal(stage.threads(), 5, "and the one connection of the telemetry")?;
     let before = stage.resident_kib()?;
     (0..1_000).try_for_each(|_| stage.good())?;
     let grown = stage.resident_kib()?.saturating_sub(before);
     holds(grown <= 64, format!("{grown} KiB more after 1,000 good invocations"))?;
-    equal(stage.threads(), 4, "after all of them")?;
+    equal(stage.threads(), 5, "after all of them")?;
     stage.shut_down("spindown").map(|_| ())
 }
 

@@ -87,7 +87,7 @@ fn handler_error() -> Outcome {
     equal(&record["traceId"].as_str().map(|id| id.len() > 40), &Some(true), "traceId")?;
     equal(
         &record["report"],
-        &json!({"durationMs": 12.5, "billedDurationMs": 13, "memorySizeMB": 128, "maxMemoryUsedMB": 70, "initializationType": "on-demand"}),
+        &json!({"durationMs": 12.5, "billedDurationMs": 13, "memorySizeMB": 128, "maxMemoryUsedMB": 70, "initializationType": "on-demand", "handler": "app.handler"}),
         "report",
     )
 }
