@@ -10,6 +10,9 @@ use super::wire::{Kind, whole};
 /// How long an end waits for the other one. Nothing here takes a tenth of it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a connection is tried: the system asks again after one second and after three.
+const CONNECT: Duration = Duration::from_secs(5);
+
 /// How a connection ended, as far as one side saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -40,7 +43,7 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn connect(address: SocketAddr) -> std::io::Result<Self> {
-        TcpStream::connect(address).and_then(Self::new)
+        TcpStream::connect_timeout(&address, CONNECT).and_then(Self::new)
     }
 
     pub(super) fn new(stream: TcpStream) -> std::io::Result<Self> {
