@@ -5,6 +5,9 @@ use crate::error::{Error, Result};
 /// Lines of a head that are parsed without asking for memory. Runtimes send about ten fields, Lambda about twelve.
 const LINES_USUAL: usize = 64;
 
+/// Bytes of a head's beginning by which it is judged before it is whole: its first line, and more.
+const BEGIN_BYTES: usize = 1024;
+
 /// Fields of one head: as many as common servers take at the most. What has more is no head to us.
 const FIELDS_MAX: usize = 8 * 1024;
 
@@ -27,6 +30,13 @@ impl RequestHead {
         });
         let (method, target, minor) = start.ok_or(Error::Malformed { what: "request head" })?;
         Ok(RequestHead { method, target, minor, fields: Fields::new(raw) })
+    }
+
+    /// True if what begins with `unread` may still become a head.
+    pub(crate) fn may_begin_with(unread: &[u8]) -> bool {
+        let begin = &unread[..unread.len().min(BEGIN_BYTES)];
+        let mut slots = [httparse::EMPTY_HEADER; LINES_USUAL];
+        !is_broken(httparse::Request::new(&mut slots).parse(begin).err())
     }
 
     /// How the body that follows is delimited.
@@ -60,6 +70,13 @@ impl ResponseHead {
         Ok(ResponseHead { status, minor, fields: Fields::new(raw) })
     }
 
+    /// True if what begins with `unread` may still become a head.
+    pub(crate) fn may_begin_with(unread: &[u8]) -> bool {
+        let begin = &unread[..unread.len().min(BEGIN_BYTES)];
+        let mut slots = [httparse::EMPTY_HEADER; LINES_USUAL];
+        !is_broken(httparse::Response::new(&mut slots).parse(begin).err())
+    }
+
     /// How the body that follows is delimited, if the request was made with `method`.
     pub(crate) fn framing(&self, method: &str) -> Result<Framing> {
         if method == "HEAD" || matches!(self.status, 100..200 | 204 | 304) {
@@ -72,6 +89,11 @@ impl ResponseHead {
     pub(crate) fn keeps_alive(&self) -> bool {
         self.minor >= 1 && !self.fields.has_token("connection", "close")
     }
+}
+
+/// True if a head cannot go on so. That it has many fields is no fault of its beginning.
+fn is_broken(error: Option<httparse::Error>) -> bool {
+    error.is_some_and(|error| error != httparse::Error::TooManyHeaders)
 }
 
 /// Parses `head` with as many slots for fields as it can need.
@@ -119,6 +141,12 @@ impl Fields {
     /// The whole head.
     pub(crate) fn head(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The empty lines before the start line, which RFC 9112 2.2 lets a receiver skip.
+    pub(crate) fn empty_lines(&self) -> &[u8] {
+        let first = self.0.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(0);
+        &self.0[..first]
     }
 
     /// The start line with its line end.

@@ -58,6 +58,8 @@ struct Exchange {
     upward: Option<Body>,
     /// True if Lambda got all of it.
     is_whole: bool,
+    /// True if the runtime has nothing more to say, not even another request, and Lambda knows.
+    has_left: bool,
     watch: Watch,
     downward: Downward,
 }
@@ -132,15 +134,24 @@ impl Connection {
     }
 
     fn begin(&mut self, proxy: &mut Proxy) -> bool {
-        // Lambda has nothing to say now; what it says is that it closes.
-        if self.lambda.as_mut().is_some_and(|lambda| !is_quiet(lambda)) {
-            self.lambda = None;
+        if let Some(lambda) = &mut self.lambda
+            && !is_quiet(lambda)
+        {
+            if lambda.reader.unread().is_empty() {
+                // It closed, as it may between two exchanges.
+                self.lambda = None;
+            } else {
+                self.tunnel(&[], proxy);
+            }
+            return true;
         }
         match self.runtime.reader.read_head() {
             Ok(Some(head)) => self.take_head(head, proxy),
             Ok(None) if self.runtime.has_ended() => self.state = State::Over,
-            Ok(None) => return self.receive_runtime(proxy),
-            Err(_) => self.tunnel(&[], proxy),
+            Ok(None) if RequestHead::may_begin_with(self.runtime.reader.unread()) => {
+                return self.receive_runtime(proxy);
+            }
+            Ok(None) | Err(_) => self.tunnel(&[], proxy),
         }
         true
     }
@@ -174,6 +185,7 @@ impl Connection {
             request,
             upward: Some(Body::new(framing)),
             is_whole: false,
+            has_left: false,
             watch,
             downward: Downward::Head,
         };
@@ -207,10 +219,11 @@ impl Connection {
             return false;
         };
         let Some(body) = &mut exchange.upward else {
-            // The next invocation must not go to a runtime that is gone.
-            let waits = exchange.route == Route::Next && matches!(exchange.downward, Downward::Head);
-            if waits && self.runtime.has_ended() {
-                self.state = State::Over;
+            // The next invocation must not go to a runtime that is gone, so Lambda learns it at once.
+            let is_last = self.runtime.has_ended() && self.runtime.reader.unread().is_empty();
+            if is_last && !std::mem::replace(&mut exchange.has_left, true) {
+                lambda.finish();
+                proxy.turn.runtime_left(self.number);
                 return true;
             }
             return self.runtime.has_room() && self.receive_runtime(proxy);
@@ -239,7 +252,7 @@ impl Connection {
         if self.runtime.has_ended() {
             // Lambda sees that the rest will not come, and may say so.
             lambda.finish();
-            exchange.upward = None;
+            (exchange.upward, exchange.has_left) = (None, true);
             exchange.request_ends(self.number, proxy);
             return true;
         }
@@ -258,8 +271,10 @@ impl Connection {
             Downward::Head => match lambda.reader.read_head() {
                 Ok(Some(head)) => self.take_answer(head, proxy),
                 Ok(None) if lambda.has_ended() => self.break_off(proxy),
-                Ok(None) => return self.receive_lambda(proxy),
-                Err(_) => self.tunnel(&[], proxy),
+                Ok(None) if ResponseHead::may_begin_with(lambda.reader.unread()) => {
+                    return self.receive_lambda(proxy);
+                }
+                Ok(None) | Err(_) => self.tunnel(&[], proxy),
             },
             Downward::Body { body, event, .. } => {
                 let unread = lambda.reader.unread();
@@ -301,7 +316,7 @@ impl Connection {
             }
         };
         let event = exchange.answer_begins(&answer, self.number, proxy);
-        let closes = !exchange.keeps_runtime(framing);
+        let closes = framing != Framing::UntilClose && !exchange.keeps_runtime(framing);
         self.runtime.send(&answer_head(&answer.fields, closes));
         let event = event.map(|request_id| (request_id, Copied::new(EVENT_BYTES_MAX)));
         let body = Body::new(framing);
@@ -319,7 +334,12 @@ impl Connection {
         if exchange.upward.is_some() && !lambda.has_ended() {
             return false;
         }
-        let is_whole = exchange.is_whole;
+        if !lambda.reader.unread().is_empty() {
+            // More than an answer: the runtime shall judge.
+            self.tunnel(&[], proxy);
+            return true;
+        }
+        let is_whole = exchange.is_whole && !exchange.has_left;
         if !keeps_lambda || !is_whole {
             self.lambda = None;
         }
@@ -548,6 +568,7 @@ fn request_head(fields: &Fields, path: &str, host: &str) -> Vec<u8> {
     let start = fields.start_line();
     let at = memchr::memchr(b' ', start).map_or(start.len(), |space| space + 1);
     let mut head = Vec::with_capacity(fields.head().len() + path.len() + host.len());
+    head.extend_from_slice(fields.empty_lines());
     head.extend_from_slice(&start[..at]);
     head.extend_from_slice(path.as_bytes());
     head.extend_from_slice(&start[at..]);
@@ -559,6 +580,7 @@ fn request_head(fields: &Fields, path: &str, host: &str) -> Vec<u8> {
 /// The head of an answer as it goes out.
 fn answer_head(fields: &Fields, closes: bool) -> Vec<u8> {
     let mut head = Vec::with_capacity(fields.head().len() + 32);
+    head.extend_from_slice(fields.empty_lines());
     head.extend_from_slice(fields.start_line());
     push_fields(&mut head, fields, None);
     if closes {

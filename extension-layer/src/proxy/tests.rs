@@ -178,6 +178,22 @@ fn fields_of_one_connection_end_here() {
 }
 
 #[test]
+fn a_runtime_that_only_has_nothing_more_to_say_still_gets_its_answer() {
+    let mut stand = stand();
+    let next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: proxy\r\n\r\n";
+    stand.runtime.write_all(next).unwrap();
+    stand.runtime.shutdown(std::net::Shutdown::Write).unwrap();
+    let (mut lambda, _) = stand.lambda.accept().unwrap();
+    let mut got = Vec::new();
+    lambda.read_to_end(&mut got).unwrap();
+    assert_eq!(got, stand.expected(next));
+    lambda.write_all(ACCEPTED).unwrap();
+    let mut answered = Vec::new();
+    stand.runtime.read_to_end(&mut answered).unwrap();
+    assert_eq!(answered, ACCEPTED);
+}
+
+#[test]
 fn the_connection_to_lambda_ends_with_a_runtime_that_dies_while_it_waits() {
     let mut stand = stand();
     let next = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: proxy\r\n\r\n";
@@ -290,13 +306,6 @@ fn what_is_no_http_passes_as_it_is_both_ways() {
         let Stand { lambda, mut runtime, .. } = stand();
         runtime.write_all(request).unwrap();
         runtime.shutdown(std::net::Shutdown::Write).unwrap();
-        if !request.ends_with(b"more") && !request.ends_with(b"ab") {
-            // What may still become a head is not passed on.
-            let mut rest = Vec::new();
-            runtime.read_to_end(&mut rest).unwrap();
-            assert_eq!(rest, b"");
-            continue;
-        }
         let (mut connection, _) = lambda.accept().unwrap();
         let mut got = Vec::new();
         connection.read_to_end(&mut got).unwrap();
