@@ -80,7 +80,7 @@ fn response(criterion: &mut Criterion) {
 fn wrapper(criterion: &mut Criterion) {
     let target = PathBuf::from(env!("CARGO_BIN_EXE_trace-agent-extension"));
     let target = target.ancestors().nth(2).unwrap();
-    let folder = format!("{}-unknown-linux-musl/layer", std::env::consts::ARCH);
+    let folder = format!("{}-unknown-linux-musl/release", std::env::consts::ARCH);
     let wrapper = target.join(folder).join("trace-agent-wrapper");
     if !wrapper.is_file() {
         println!("wrapper/start is left out: cargo layer builds the wrapper");

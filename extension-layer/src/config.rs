@@ -7,8 +7,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use trace_wrapper::Meeting;
-
 use crate::say::say;
 
 /// Where the proxy listens unless `TRACE_AGENT_PROXY_LISTEN` says otherwise: at any port, since the wrapper finds out which.
@@ -121,7 +119,7 @@ impl Config {
             disabled: text("TRACE_AGENT_DISABLED").is_some_and(|value| is_on("TRACE_AGENT_DISABLED", &value)),
             managed: text("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() == Some("lambda-managed-instances"),
             proxy: text("TRACE_AGENT_PROXY_LISTEN").unwrap_or_else(|| PROXY_DEFAULT.to_owned()),
-            meeting: Meeting::path(get("TRACE_AGENT_SOCKET").as_deref()),
+            meeting: capture.with_file_name(trace_attach::FILE_NAME),
             response_failures: text("TRACE_AGENT_RESPONSE_FAILURES")
                 .map_or(ResponseFailures::ALL, |value| response_failures(&value)),
             spool: spool_folder(&capture),

@@ -29,11 +29,11 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("trace-record", &[]),
     ("trace-sandbox", &[]),
     ("trace-logs-service", &[]),
-    ("trace-wrapper", &[]),
+    ("trace-attach", &[]),
     ("trace-layer", &[]),
     ("trace-agent-core", &["trace-capture", "trace-record", "trace-symbolizer"]),
     ("trace-cloudwatch", &["trace-agent-core", "trace-record"]),
-    ("trace-extension", &["trace-agent-core", "trace-capture", "trace-record", "trace-wrapper"]),
+    ("trace-extension", &["trace-agent-core", "trace-capture", "trace-record", "trace-attach"]),
     ("failing-handler", &["trace-capture"]),
 ];
 

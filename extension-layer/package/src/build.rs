@@ -30,26 +30,38 @@ pub fn build(root: &Path, target: &Path, arch: Arch) -> anyhow::Result<Programs>
     let triple = arch.target();
     let name = triple.replace('-', "_");
     let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
-    let status = Command::new(cargo)
-        .current_dir(root)
-        .args(["build", "--locked", "--profile", PROFILE, "--target", triple])
-        .args(["--package", "trace-agent", "--bin", "trace-agent-extension"])
-        .args(["--package", "trace-wrapper", "--bin", "trace-agent-wrapper"])
-        .arg("--target-dir")
-        .arg(target)
-        .env(format!("CC_{name}"), arch.compiler())
-        .env(linker, arch.compiler())
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(root).join(OsStr::new("\u{1f}")))
-        .env_remove("RUSTFLAGS")
-        .status()
-        .context("cannot run cargo")?;
-    if !status.success() {
-        bail!("cargo could not build for {triple}");
-    }
-    let folder = target.join(triple).join(PROFILE);
+    let run = |manifest: &str, profile: &str, program: &str| -> anyhow::Result<()> {
+        let status = Command::new(&cargo)
+            .current_dir(root)
+            .args([
+                "build",
+                "--locked",
+                "--manifest-path",
+                manifest,
+                "--profile",
+                profile,
+                "--target",
+                triple,
+            ])
+            .args(["--bin", program, "--target-dir"])
+            .arg(target)
+            .env(format!("CC_{name}"), arch.compiler())
+            .env(&linker, arch.compiler())
+            .env("CARGO_ENCODED_RUSTFLAGS", flags(root).join(OsStr::new("\u{1f}")))
+            .env_remove("RUSTFLAGS")
+            .status()
+            .context("cannot run cargo")?;
+        if !status.success() {
+            bail!("cargo could not build {program} for {triple}");
+        }
+        Ok(())
+    };
+    run("Cargo.toml", PROFILE, "trace-agent-extension")?;
+    run("extension-layer/wrapper/Cargo.toml", "release", "trace-agent-wrapper")?;
+    let folder = target.join(triple);
     Ok(Programs {
-        extension: folder.join("trace-agent-extension"),
-        wrapper: folder.join("trace-agent-wrapper"),
+        extension: folder.join(PROFILE).join("trace-agent-extension"),
+        wrapper: folder.join("release/trace-agent-wrapper"),
     })
 }
 

@@ -19,13 +19,13 @@ mod exchange;
 mod poller;
 
 use std::collections::hash_map::RandomState;
+use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
-use std::io;
+use std::io::{self, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-
-use trace_wrapper::Meeting;
 
 use crate::bare::Source;
 use crate::capture::Capture;
@@ -64,11 +64,11 @@ impl Proxy {
 
     /// Starts to accept on `listener`, and says so where wrappers look.
     pub(crate) fn start(self, listener: TcpListener, meeting: &Path) -> io::Result<()> {
-        let here = Meeting { address: listener.local_addr()?, nonce: self.nonce.clone() };
+        let here = format!("{} {}\n", listener.local_addr()?, self.nonce);
         let poller = Poller::new(listener)?;
         spawn("proxy", move || poller.run(self))?;
         // Without it no wrapper comes; who knows the address still may.
-        let _ = here.write(meeting);
+        let _ = write_meeting(meeting, &here);
         Ok(())
     }
 
@@ -121,6 +121,17 @@ impl Proxy {
         };
         self.turn.runtime_answered(request_id, answer);
     }
+}
+
+/// Writes where the proxy is. Nobody sees a half of it, and if it cannot be written there is none: an old one would be no help.
+fn write_meeting(path: &Path, here: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    // They may not be there.
+    let _ = fs::remove_file(&new);
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(here.as_bytes())?;
+    fs::rename(new, path)
 }
 
 /// Something that no earlier proxy was known by. It is no secret: it tells this one from what else may listen at an old address.

@@ -17,7 +17,7 @@ pub(super) enum Route {
 }
 
 /// The path of the wrapper's call.
-const ATTACH: &str = trace_wrapper::ATTACH_PATH;
+const ATTACH: &str = trace_attach::ATTACH_PATH;
 
 impl Route {
     pub(super) fn of(method: &str, target: &str) -> Route {

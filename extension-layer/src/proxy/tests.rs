@@ -1,6 +1,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use trace_attach::{Meeting, Verdict};
+
 use super::*;
 use crate::link::testing::{Written, later, shell};
 
@@ -290,9 +292,17 @@ fn a_stream_that_breaks_off_is_told_of() {
 #[test]
 fn the_wrapper_gets_the_nonce_and_what_it_hands_over_is_kept() {
     let stand = stand();
-    let path = stand.folder.path().join("proxy");
-    let attached = trace_wrapper::attach(&path, |name| (name == "_HANDLER").then(|| "app.handler".into()));
-    assert_eq!(attached, stand.runtime.peer_addr().ok());
+    let file = std::fs::read(stand.folder.path().join("proxy")).unwrap();
+    let meeting = Meeting::read(&file).unwrap();
+    assert_eq!(Some(meeting.address), stand.runtime.peer_addr().ok());
+    let question =
+        "POST /trace-agent/attach HTTP/1.1\r\nHost: x\r\nContent-Length: 21\r\n\r\n_HANDLER=app.handler\0";
+    (&stand.runtime).write_all(question.as_bytes()).unwrap();
+    let (mut answer, mut length) = ([0; 1024], 0);
+    while meeting.judge(&answer[..length]) == Verdict::Unfinished {
+        length += (&stand.runtime).read(&mut answer[length..]).unwrap();
+    }
+    assert_eq!(meeting.judge(&answer[..length]), Verdict::Right);
     assert_eq!(stand.worker.what_was_attached(), Some(b"_HANDLER=app.handler\0".to_vec()));
 }
 

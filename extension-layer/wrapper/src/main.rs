@@ -2,22 +2,30 @@
 //!
 //! It runs where a runtime would begin, sends the runtime through the extension's proxy, and becomes the runtime. Whatever goes wrong on the way,
 //! it becomes the runtime all the same, with the variables that it was given.
+//!
+//! - `words`: what C hands to a program, and exec;
+//! - `text`: text in memory of a fixed size, since there is no other;
+//! - `ask`: the question to the proxy, and how long it may take;
+//! - `program`: which program it becomes.
+#![no_std]
+#![no_main]
 
-use std::env;
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+mod words;
+mod text;
+mod ask;
+mod program;
 
-use trace_wrapper::{Meeting, attach};
+use core::ffi::{CStr, c_char, c_int};
+
+use program::Program;
+use text::Text;
+use words::{Words, become_program};
 
 const HELP: &str = "\
 Sends a Lambda function's runtime through trace-agent's proxy, and becomes the runtime.
 
-Usage: wrapper PROGRAM [ARGUMENT]...     as AWS_LAMBDA_EXEC_WRAPPER
-       bootstrap [PROGRAM [ARGUMENT]...] for OS-only runtimes and images
+Usage: wrapper PROGRAM [ARGUMENT]...      as AWS_LAMBDA_EXEC_WRAPPER
+       bootstrap [PROGRAM [ARGUMENT]...]  for OS-only runtimes and images
 
 Without PROGRAM it runs $LAMBDA_TASK_ROOT/bootstrap, or /var/runtime/bootstrap.
 
@@ -26,82 +34,63 @@ Without PROGRAM it runs $LAMBDA_TASK_ROOT/bootstrap, or /var/runtime/bootstrap.
 ";
 
 /// The status of a shell for a program that cannot be run.
-const CANNOT_RUN: u8 = 126;
+const CANNOT_RUN: c_int = 126;
 
-/// Where the crash recorder lies, seen from the folder above this program's.
-const RECORDER: &str = "lib/libtrace_preload.so";
+/// The beginning, as the C library calls it.
+// SAFETY: no other function of this program has this name, and its type is what C says.
+#[expect(unsafe_code, reason = "without a standard library this is how a program begins")]
+#[unsafe(no_mangle)]
+extern "C" fn main(_: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int {
+    // SAFETY: the C library passes two arrays of C strings, each with a null pointer at its end, which live as long as the process.
+    let arguments = unsafe { Words::new(arguments) };
+    // SAFETY: likewise.
+    let environment = unsafe { Words::new(environment) };
+    run(arguments, environment)
+}
 
-fn main() -> ExitCode {
-    let mut words: Vec<OsString> = env::args_os().skip(1).collect();
-    match words.first().and_then(|word| word.to_str()) {
-        Some("--help" | "-h") => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
+fn run(arguments: Words, environment: Words) -> c_int {
+    let first = arguments.iter().nth(1);
+    match first.map(CStr::to_bytes) {
+        Some(b"--help" | b"-h") => return print(HELP),
+        Some(b"--version" | b"-V") => return print(concat!("trace-agent ", env!("CARGO_PKG_VERSION"), "\n")),
+        _ => {}
+    }
+    let mut found = Text::new();
+    let Some(program) = Program::of(arguments, &environment, &mut found) else {
+        say("no program to run: name one, or put a bootstrap into the task root", b"");
+        return CANNOT_RUN;
+    };
+    let mut address = Text::new();
+    let mut preload = Text::new();
+    let mut environment = environment;
+    if !environment.is_on(c"TRACE_AGENT_DISABLED") && ask::attach(&environment, &mut address) {
+        environment.set(&address);
+        if program::preload(&environment, &mut preload) {
+            environment.set(&preload);
         }
-        Some("--version" | "-V") => {
-            println!("trace-agent {}", env!("CARGO_PKG_VERSION"));
-            return ExitCode::SUCCESS;
-        }
-        Some(_) => {}
-        None if words.is_empty() => match own_bootstrap() {
-            Some(bootstrap) => words.push(bootstrap.into()),
-            None => {
-                eprintln!("trace-agent: no program to run: name one, or put a bootstrap into the task root");
-                return ExitCode::from(CANNOT_RUN);
-            }
-        },
-        None => {}
     }
-    if let Some(wrapper) = variable("TRACE_AGENT_EXEC_WRAPPER").filter(|wrapper| !is_this_program(wrapper)) {
-        words.insert(0, wrapper);
-    }
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]);
-    if !matches!(variable("TRACE_AGENT_DISABLED").as_deref().and_then(OsStr::to_str), Some("1" | "true")) {
-        send_through_proxy(&mut command);
-    }
-    let error = command.exec();
-    eprintln!("trace-agent: cannot run {}: {error}", words[0].display());
-    ExitCode::from(CANNOT_RUN)
+    become_program(program.words(), &environment);
+    say("cannot run ", program.name());
+    CANNOT_RUN
 }
 
-/// Points the runtime at the proxy, if there is one.
-fn send_through_proxy(command: &mut Command) {
-    let path = Meeting::path(variable("TRACE_AGENT_SOCKET").as_deref());
-    let Some(address) = attach(&path, variable) else { return };
-    command.env("AWS_LAMBDA_RUNTIME_API", address.to_string());
-    if let Some(recorder) = recorder() {
-        let mut preload = variable("LD_PRELOAD").unwrap_or_default();
-        if !preload.is_empty() {
-            preload.push(":");
-        }
-        preload.push(recorder);
-        command.env("LD_PRELOAD", preload);
-    }
+fn print(text: &str) -> c_int {
+    words::write(1, text.as_bytes());
+    0
 }
 
-/// The crash recorder, if the layer has it.
-fn recorder() -> Option<PathBuf> {
-    let own = env::current_exe().ok()?;
-    let recorder = own.parent()?.parent()?.join(RECORDER);
-    recorder.exists().then_some(recorder)
+/// Writes a line for the function's log.
+fn say(what: &str, name: &[u8]) {
+    let mut line = Text::new();
+    line.push(b"trace-agent: ");
+    line.push(what.as_bytes());
+    line.push(name);
+    line.push(b"\n");
+    words::write(2, line.bytes());
 }
 
-/// The function's own program where none is named.
-fn own_bootstrap() -> Option<PathBuf> {
-    let task_root = variable("LAMBDA_TASK_ROOT").unwrap_or_else(|| OsString::from("/var/task"));
-    [Path::new(&task_root).join("bootstrap"), PathBuf::from("/var/runtime/bootstrap")]
-        .into_iter()
-        .find(|candidate| candidate.exists() && !is_this_program(candidate.as_os_str()))
-}
-
-/// True if `path` leads to this program, or to what must be a copy of it: to become it again would never end.
-fn is_this_program(path: &OsStr) -> bool {
-    let (Ok(own), Ok(other)) = (fs::metadata("/proc/self/exe"), fs::metadata(path)) else { return false };
-    (own.dev(), own.ino()) == (other.dev(), other.ino()) || own.len() == other.len()
-}
-
-/// A variable that is set to something.
-fn variable(name: &str) -> Option<OsString> {
-    env::var_os(name).filter(|value| !value.is_empty())
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    say("the wrapper failed", b"");
+    words::exit(CANNOT_RUN)
 }

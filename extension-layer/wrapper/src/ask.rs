@@ -1,0 +1,147 @@
+//! The question to the proxy, and how long it may take.
+
+use core::ffi::CStr;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, read};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::time::{ClockId, clock_gettime};
+use trace_attach::{
+    ANSWER_BYTES_MAX, ATTACH_PATH, FILE_BYTES_MAX, FILE_NAME, FOLDER_DEFAULT, HANDED_OVER, Meeting, Verdict,
+};
+
+use crate::text::Text;
+use crate::words::Words;
+
+/// How long the extension is looked for, in microseconds. It is part of a cold start, and the extension opens its proxy in a millisecond; on a
+/// fourteenth of a CPU that may be ten.
+const ATTACH_US: i64 = 20_000;
+
+/// How long one address is asked, in microseconds: it may be an old one, and the new one may be written meanwhile.
+const TRY_US: i64 = 10_000;
+
+/// How long to wait before it is looked for again, in microseconds.
+const PAUSE_US: i64 = 500;
+
+/// Looks for the extension's proxy, hands over what Lambda told this process, and writes the variable that sends a runtime there. False if there
+/// is none in time.
+pub(crate) fn attach(environment: &Words, variable: &mut Text) -> bool {
+    let mut path = Text::new();
+    let socket = environment.value(c"TRACE_AGENT_SOCKET").map(CStr::to_bytes);
+    match socket {
+        Some(socket) => {
+            let folder = socket.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+            path.push(&socket[..folder]);
+        }
+        None => {
+            path.push(FOLDER_DEFAULT.as_bytes());
+            path.push(b"/");
+        }
+    }
+    path.push(FILE_NAME.as_bytes());
+    let Some(path) = path.c_str().filter(|_| path.is_whole()) else { return false };
+    let until = now_us() + ATTACH_US;
+    loop {
+        let mut file = [0; FILE_BYTES_MAX];
+        let length = read_file(path, &mut file).unwrap_or(0);
+        if let Some(meeting) = Meeting::read(&file[..length])
+            && ask(&meeting, environment, until.min(now_us() + TRY_US)) == Ok(true)
+        {
+            variable.push(b"AWS_LAMBDA_RUNTIME_API=");
+            variable.push(meeting.authority.as_bytes());
+            return variable.is_whole();
+        }
+        if now_us() + PAUSE_US >= until {
+            return false;
+        }
+        let _ = poll(&mut [], Some(&span(PAUSE_US)));
+    }
+}
+
+/// Reads the file. A link in a folder that anybody may write to, or a pipe, would be somebody else's.
+fn read_file(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = open(path, flags, Mode::empty())?;
+    read(file, into)
+}
+
+/// Asks once. True if the answer is the nonce.
+fn ask(meeting: &Meeting<'_>, environment: &Words, until: i64) -> Result<bool, Errno> {
+    let question = question(meeting, environment);
+    let family = if meeting.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
+    match net::connect(&socket, &meeting.address) {
+        Err(Errno::INPROGRESS) => wait(&socket, PollFlags::OUT, until)?,
+        other => other?,
+    }
+    let mut rest = question.bytes();
+    while !rest.is_empty() {
+        match net::send(&socket, rest, SendFlags::NOSIGNAL) {
+            Ok(sent) => rest = &rest[sent..],
+            Err(Errno::AGAIN) => wait(&socket, PollFlags::OUT, until)?,
+            Err(error) => return Err(error),
+        }
+    }
+    let mut answer = [0; ANSWER_BYTES_MAX];
+    let mut length = 0;
+    loop {
+        match meeting.judge(&answer[..length]) {
+            Verdict::Right => return Ok(true),
+            Verdict::Other => return Ok(false),
+            Verdict::Unfinished => wait(&socket, PollFlags::IN, until)?,
+        }
+        match net::recv(&socket, &mut answer[length..], RecvFlags::empty())?.0 {
+            0 => return Ok(false),
+            received => length += received,
+        }
+    }
+}
+
+/// The question as it is sent.
+fn question(meeting: &Meeting<'_>, environment: &Words) -> Text {
+    let mut body = Text::new();
+    for word in environment.iter() {
+        let name = word.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
+        if HANDED_OVER.iter().any(|handed_over| handed_over.as_bytes() == name) {
+            body.push(word.to_bytes_with_nul());
+        }
+    }
+    let mut question = Text::new();
+    for part in ["POST ", ATTACH_PATH, " HTTP/1.1\r\nHost: ", meeting.authority, "\r\nContent-Length: "] {
+        question.push(part.as_bytes());
+    }
+    // What is not whole is half as good and says so: without it the runtime is sent there all the same.
+    let handed_over = if body.bytes().len() < ROOM { body.bytes() } else { &[] };
+    question.push_number(handed_over.len());
+    question.push(b"\r\n\r\n");
+    question.push(handed_over);
+    question
+}
+
+/// Bytes of the longest body: a question has a head too.
+const ROOM: usize = 15 * 1024;
+
+/// Waits until something can be done.
+fn wait(socket: &OwnedFd, flags: PollFlags, until: i64) -> Result<(), Errno> {
+    let left = until - now_us();
+    if left <= 0 {
+        return Err(Errno::TIMEDOUT);
+    }
+    match poll(&mut [PollFd::new(socket, flags)], Some(&span(left))) {
+        Ok(0) => Err(Errno::TIMEDOUT),
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn now_us() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000_000 + now.tv_nsec / 1_000
+}
+
+fn span(us: i64) -> Timespec {
+    Timespec { tv_sec: us / 1_000_000, tv_nsec: us % 1_000_000 * 1_000 }
+}
