@@ -84,6 +84,7 @@ fn the_failing_function_fails() -> Outcome {
     let records = records(&sink)?;
     equal(records.len(), 1, "records")?;
     equal(&records[0]["errorType"], &json!("KeyError"), "its type")?;
+    equal(&records[0]["errorMessage"], &json!("'price'"), "its message")?;
     equal(&records[0]["culprit"]["function"], &json!("total"), "where it failed")
 }
 
