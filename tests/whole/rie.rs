@@ -10,8 +10,11 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use trace_agent::native;
 use trace_agent::peers::AWSLAMBDARIC;
+use trace_layer::Arch;
 
 use crate::harness::{Outcome, Stop, equal, extension, holds, peer, records, run, rust_handler, said, test};
+use crate::layer;
+use crate::runtimes::{self, Client, Row};
 
 /// The emulator, at a version that is known.
 const EMULATOR: &str = "github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie@v0.0.0-20261030222936-bef5c4ba774d";
@@ -21,7 +24,15 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("rie: the life cycle of an extension", the_life_cycle),
         test("rie: an initialization that fails", an_initialization_that_fails),
         test("rie: Managed Instances and their telemetry", managed_instances),
+        test("rie: Managed Instances and the layer", managed_instances_and_the_layer),
     ]
+    .into_iter()
+    .chain(
+        runtimes::seeds()
+            .into_iter()
+            .map(|row| test(&format!("rie: the layer and {}", row.client.name()), move || the_layer(row))),
+    )
+    .collect()
 }
 
 /// A folder that becomes the sandbox's file system.
@@ -43,8 +54,31 @@ impl Sandbox {
         // Managed Instances run everything as a user without rights.
         fs::set_permissions(path, Permissions::from_mode(0o755))?;
         fs::set_permissions(path.join("var/tmp"), Permissions::from_mode(0o1777))?;
-        fs::copy(extension(), path.join("opt/extensions/trace-agent-extension"))?;
         Ok(Self { folder, emulator, python })
+    }
+
+    /// With the extension alone.
+    fn with_extension() -> Result<Self, Stop> {
+        let sandbox = Self::new()?;
+        fs::copy(extension(), sandbox.folder.path().join("opt/extensions/trace-agent-extension"))?;
+        Ok(sandbox)
+    }
+
+    /// With the layer, as it was packed and unpacked.
+    fn with_layer() -> Result<Self, Stop> {
+        let sandbox = Self::new()?;
+        let (_, opt) = layer::unpacked(Arch::X86_64)?;
+        copy_all(&opt, &sandbox.folder.path().join("opt"))?;
+        Ok(sandbox)
+    }
+
+    /// Makes an OS-only function of a program: two lines of shell, and the program under another name.
+    fn bootstrap(&self, program: &Path) -> Outcome {
+        fs::copy(program, self.task().join("my-program"))?;
+        let bootstrap = self.task().join("bootstrap");
+        fs::write(&bootstrap, include_str!("../../deploy/functions/native/bootstrap"))?;
+        fs::set_permissions(bootstrap, Permissions::from_mode(0o755))?;
+        Ok(())
     }
 
     fn task(&self) -> PathBuf {
@@ -84,6 +118,12 @@ impl Sandbox {
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
+}
+
+/// Copies what is in a folder.
+fn copy_all(from: &Path, to: &Path) -> Outcome {
+    let copied = run(Command::new("cp").arg("-a").arg(from.join(".")).arg(to))?;
+    holds(copied.status.success(), said(&copied))
 }
 
 /// Installs the emulator, or says why it is skipped.
@@ -157,7 +197,7 @@ def handler(event, context):
 const PROXY: &str = "127.0.0.1:9009";
 
 fn the_life_cycle() -> Outcome {
-    let sandbox = Sandbox::new()?;
+    let sandbox = Sandbox::with_extension()?;
     fs::write(sandbox.task().join("app.py"), APP)?;
     let runtime = format!(
         "AWS_LAMBDA_RUNTIME_API={PROXY} exec '{}' -m awslambdaric app.handler",
@@ -197,7 +237,7 @@ fn the_life_cycle() -> Outcome {
 }
 
 fn an_initialization_that_fails() -> Outcome {
-    let sandbox = Sandbox::new()?;
+    let sandbox = Sandbox::with_extension()?;
     fs::write(sandbox.task().join("app.py"), "import nothing_of_that_name\n")?;
     let runtime = format!(
         "AWS_LAMBDA_RUNTIME_API={PROXY} exec '{}' -m awslambdaric app.handler",
@@ -213,7 +253,7 @@ fn an_initialization_that_fails() -> Outcome {
 }
 
 fn managed_instances() -> Outcome {
-    let sandbox = Sandbox::new()?;
+    let sandbox = Sandbox::with_extension()?;
     // The emulator looks for a bootstrap, and runs it as a user who may not go where Python is.
     fs::copy(rust_handler()?, sandbox.task().join("bootstrap"))?;
     let events = [
@@ -231,4 +271,50 @@ fn managed_instances() -> Outcome {
     let panic = records.iter().find(|record| record["kind"] == "panic").unwrap_or(&Value::Null);
     equal(&panic["witnesses"], &serde_json::json!(["log", "platform", "capture"]), "who saw the panic")?;
     equal(&panic["report"]["initializationType"], &serde_json::json!("lambda-managed-instances"), "report")
+}
+
+/// A client with the whole layer: no address is told to anybody, the wrapper finds the proxy.
+fn the_layer(row: Row) -> Outcome {
+    let program = row.client.program()?;
+    let sandbox = Sandbox::with_layer()?;
+    copy_all(&program.task_root, &sandbox.task())?;
+    let quoted = program.words.iter().map(|word| format!("'{}'", word.to_string_lossy()));
+    let handler = row.client.handler(row.fail);
+    let command = match row.client {
+        Client::Rust | Client::Go => {
+            sandbox.bootstrap(Path::new(&program.words[0]))?;
+            format!("exec /var/task/bootstrap {handler}")
+        }
+        _ => format!("exec /opt/trace-agent/wrapper {} {handler}", quoted.collect::<Vec<_>>().join(" ")),
+    };
+    let mut variables = runtimes::NO_AWS.to_vec();
+    // Java takes its time on a busy machine.
+    variables.extend([
+        ("AWS_LAMBDA_FUNCTION_TIMEOUT", "60"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_LAMBDA_FUNCTION_HANDLER", handler),
+    ]);
+    let event = runtimes::event(row).to_string();
+    let (_, records) = sandbox.invoke(&command, &variables, &[&event])?;
+    equal(records.len(), 1, &format!("records: {records:#?}\n{}", sandbox.log()))?;
+    runtimes::tells_of(&records[0], row)?;
+    // What the wrapper handed over: the emulator's function has no other way to tell its handler than this.
+    equal(&records[0]["report"]["handler"], &serde_json::json!(handler), &sandbox.log())?;
+    holds(!sandbox.log().contains("Extension."), sandbox.log())
+}
+
+/// Only a static program runs there: the emulator's user may not go where languages are installed.
+fn managed_instances_and_the_layer() -> Outcome {
+    let sandbox = Sandbox::with_layer()?;
+    sandbox.bootstrap(rust_handler()?)?;
+    let events = [r#"{"fail":"none"}"#, r#"{"fail":"panic"}"#, r#"{"fail":"none"}"#];
+    let (answers, records) = sandbox.invoke("", &[("AWS_LAMBDA_MAX_CONCURRENCY", "1")], &events)?;
+    holds(
+        answers.iter().filter(|answer| answer.starts_with("200 {\"ok\":true}")).count() == 2,
+        sandbox.log(),
+    )?;
+    equal(records.len(), 1, &format!("{records:#?}\n{}", sandbox.log()))?;
+    equal(&records[0]["kind"], &serde_json::json!("panic"), "kind")?;
+    let witnesses = records[0]["witnesses"].to_string();
+    holds(witnesses.contains("runtime-api"), witnesses)
 }

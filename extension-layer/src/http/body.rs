@@ -80,7 +80,9 @@ impl Body {
             }
             State::ChunkLine => {
                 let what = "a line of a chunked body";
-                let Some(line) = line(unread, what, CHUNK_LINE_BYTES_MAX)? else { return Ok(None) };
+                let Some(line) = line(unread, what, CHUNK_LINE_BYTES_MAX)? else {
+                    return if may_begin_chunk_line(unread) { Ok(None) } else { Err(NO_LENGTH) };
+                };
                 let length = chunk_length(line)?;
                 (Part::Framing(line), if length == 0 { State::Trailers(0) } else { State::Chunk(length) })
             }
@@ -138,13 +140,20 @@ fn line<'a>(unread: &'a [u8], what: &'static str, bytes_max: usize) -> Result<Op
     }
 }
 
+const NO_LENGTH: Error = Error::Malformed { what: "length of a chunk" };
+
+/// True if what begins with `unread` may still become the line of a chunk.
+fn may_begin_chunk_line(unread: &[u8]) -> bool {
+    let digits = unread.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    (1..=16).contains(&digits)
+        && unread.get(digits).is_none_or(|next| matches!(next, b';' | b' ' | b'\t' | b'\r'))
+}
+
 fn chunk_length(line: &[u8]) -> Result<u64> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let digits =
         std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    digits
-        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-        .ok_or(Error::Malformed { what: "length of a chunk" })
+    digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or(NO_LENGTH)
 }
 
 /// Reads the content of a body.

@@ -457,15 +457,17 @@ impl Connection {
     /// Reads from Lambda. True if that changed anything.
     fn receive_lambda(&mut self, proxy: &mut Proxy) -> bool {
         let Some(lambda) = &mut self.lambda else { return false };
-        let received = lambda.receive();
-        received.unwrap_or_else(|_| {
-            // A reset behind the answer says that the rest of the request is not read.
-            let is_answered = matches!(&self.state, State::Exchange(exchange) if exchange.is_answered());
-            if !is_answered {
-                self.reset_runtime(proxy);
-            }
-            true
-        })
+        if let Ok(received) = lambda.receive() {
+            return received;
+        }
+        // A reset behind the answer says that the rest of the request is not read.
+        let is_answered = matches!(&self.state, State::Exchange(exchange) if exchange.is_answered());
+        if !is_answered {
+            // What came before the reset came.
+            self.runtime.send(lambda.reader.unread());
+            self.reset_runtime(proxy);
+        }
+        true
     }
 }
 

@@ -50,7 +50,8 @@ export async function handler(event) {
 }
 
 export const stream = awslambda.streamifyResponse(async (event, response) => {
-  response.write('{"ok":');
+  // aws-lambda-ric 4.0.2 asks for the next event without waiting for what it has yet to send.
+  await new Promise((isSent) => response.write('{"ok":', isSent));
   if (event.fail === 'stream') throw new Error('I failed halfway!'); // mark: stream
   response.end('true}');
 });

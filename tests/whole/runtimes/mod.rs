@@ -25,8 +25,10 @@ use serde_json::{Value, json};
 use trace_sandbox::{Config, Extension, Invocation, InvokeOutcome, RuntimeEndpoint, Sandbox};
 
 use crate::harness::{Outcome, Stop, equal, extension, holds, records, test};
-use peers::{Client, Program};
-use table::{LOADING, RUNTIME_API, Row, SLEEP, Told};
+pub(crate) use peers::Client;
+use peers::Program;
+pub(crate) use table::Row;
+use table::{LOADING, RUNTIME_API, SLEEP, Told};
 use tap::{Message, Tap};
 
 /// Limit of a function that ends by itself. The machine may be busy.
@@ -36,16 +38,31 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const TIMEOUT_OF_A_SLEEPER: Duration = Duration::from_secs(2);
 
 /// How often a function is run with us at most, so that its runtime speaks in time.
-const ATTEMPTS_MAX: u32 = 3;
+const ATTEMPTS_MAX: u32 = 5;
 
 /// The id of the only invocation.
 const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fc1";
+
+/// The durable SDK makes a client of AWS, which finds nobody.
+pub(crate) const NO_AWS: [(&str, &str); 4] = [
+    ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+    ("AWS_SECRET_ACCESS_KEY", "none"),
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+    ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+];
 
 const TRACE_ID: &str = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1";
 
 pub(crate) fn tests() -> Vec<Trial> {
     let rows = table::rows().into_iter();
     rows.map(|row| test(&name(row.client, row.fail), move || judge(row))).collect()
+}
+
+/// Each client's first failure.
+pub(crate) fn seeds() -> Vec<Row> {
+    let rows = table::rows();
+    let first = |client: Client| rows.iter().find(move |row| row.client == client && row.told.is_some());
+    Client::ALL.into_iter().filter_map(first).copied().collect()
 }
 
 fn name(client: Client, fail: &str) -> String {
@@ -103,6 +120,28 @@ fn of_any_run(messages: &[Message]) -> Vec<Message> {
 
 fn is_witness(record: &Value, witness: &str) -> bool {
     record["witnesses"].as_array().is_some_and(|seen| seen.contains(&json!(witness)))
+}
+
+/// Fails unless `record` tells of the failure of `row`, which happened in a copy of the handler's folder.
+pub(crate) fn tells_of(record: &Value, row: Row) -> Outcome {
+    let Some(told) = row.told else { return Ok(()) };
+    for (member, wanted) in
+        [("kind", told.kind), ("errorType", told.error_type), ("errorMessage", told.message)]
+    {
+        equal(record[member].as_str(), Some(wanted), &format!("{member} of {record:#}"))?;
+    }
+    holds(
+        is_witness(record, told.witness),
+        format!("{} is not among the witnesses of {record:#}", told.witness),
+    )?;
+    let source = std::fs::read_to_string(row.client.source(row.fail))?;
+    let calls = record["stackTrace"].as_array().cloned().unwrap_or_default();
+    told.calls.iter().try_for_each(|(mark, function)| {
+        let (line, text) = marked(&source, mark)?;
+        let wanted = json!([line, function, text]);
+        let is_there = calls.iter().any(|call| json!([call[1], call[2], call[3]]) == wanted);
+        holds(is_there, format!("{wanted} is not in {record:#}"))
+    })
 }
 
 /// Compares a record with what the language says.
@@ -170,15 +209,7 @@ fn play(program: &Program, row: Row, folder: Option<&Path>) -> Result<Run, Stop>
         // The sources stay as they are.
         ("PYTHONDONTWRITEBYTECODE".into(), "1".into()),
     ];
-    // The durable SDK makes a client of AWS, which finds nobody.
-    for (name, value) in [
-        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "none"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
-    ] {
-        environment.push((name.into(), value.into()));
-    }
+    environment.extend(NO_AWS.map(|(name, value)| (name.into(), value.into())));
     let mut config = Config {
         handler: row.client.handler(row.fail).to_owned(),
         task_root: program.task_root.clone(),
@@ -205,8 +236,8 @@ fn play(program: &Program, row: Row, folder: Option<&Path>) -> Result<Run, Stop>
         config.extensions.push(agent);
     }
     let (answer, log) = invoke(config, event(row))?;
-    let (requests, answers) = to_sandbox.close();
-    Ok(Run { answer, requests, answers, inner: to_proxy.map(Tap::close), log })
+    let (requests, answers) = to_sandbox.close()?;
+    Ok(Run { answer, requests, answers, inner: to_proxy.map(Tap::close).transpose()?, log })
 }
 
 /// Starts the environment, invokes once and takes it down.
@@ -233,7 +264,8 @@ fn invoke(config: Config, event: Value) -> Result<(InvokeOutcome, String), Stop>
     Ok((answer?, log))
 }
 
-fn event(row: Row) -> Value {
+/// What the function is invoked with, so that it fails so.
+pub(crate) fn event(row: Row) -> Value {
     let event = json!({ "fail": row.fail });
     if row.client != Client::Durable {
         return event;

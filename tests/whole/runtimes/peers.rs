@@ -22,7 +22,7 @@ const DURABLE: Peer = Peer { name: "durable", requirements: include_str!("../../
 
 /// A runtime client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Client {
+pub(crate) enum Client {
     Python,
     Durable,
     Node3,
@@ -34,15 +34,15 @@ pub(super) enum Client {
 
 /// How a client is started.
 #[derive(Clone, Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     /// Its words; a handler's name follows.
-    pub(super) words: Vec<OsString>,
+    pub(crate) words: Vec<OsString>,
     /// The folder of the handler's code.
-    pub(super) task_root: PathBuf,
+    pub(crate) task_root: PathBuf,
 }
 
 impl Client {
-    pub(super) const ALL: [Client; 7] = [
+    pub(crate) const ALL: [Client; 7] = [
         Client::Python,
         Client::Durable,
         Client::Node3,
@@ -53,7 +53,7 @@ impl Client {
     ];
 
     /// Client and version.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Client::Python => "awslambdaric 4.2.2",
             Client::Durable => "the durable SDK for Python 3.0.0",
@@ -66,7 +66,7 @@ impl Client {
     }
 
     /// The folder of its handlers' sources.
-    pub(super) fn sources(self) -> PathBuf {
+    pub(crate) fn sources(self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/handlers").join(match self {
             Client::Python => "python",
             Client::Durable => "durable",
@@ -78,7 +78,7 @@ impl Client {
     }
 
     /// The name of the handler that fails so.
-    pub(super) fn handler(self, fail: &str) -> &'static str {
+    pub(crate) fn handler(self, fail: &str) -> &'static str {
         match (self, fail) {
             (Client::Python | Client::Node3 | Client::Node4, LOADING) => "loading.handler",
             (Client::Node3 | Client::Node4, STREAM | STREAMED) => "failing.stream",
@@ -92,12 +92,12 @@ impl Client {
     }
 
     /// Whether a handler can stream its response and fail halfway, as Lambda defines it.
-    pub(super) fn streams(self) -> bool {
+    pub(crate) fn streams(self) -> bool {
         matches!(self, Client::Node3 | Client::Node4 | Client::Go)
     }
 
     /// The source of that handler.
-    pub(super) fn source(self, fail: &str) -> PathBuf {
+    pub(crate) fn source(self, fail: &str) -> PathBuf {
         self.sources().join(match (self, fail == LOADING) {
             (Client::Python, true) => "loading.py",
             (Client::Python, false) => "failing.py",
@@ -112,7 +112,7 @@ impl Client {
     }
 
     /// Its path as the language says it.
-    pub(super) fn said_path(self, fail: &str) -> PathBuf {
+    pub(crate) fn said_path(self, fail: &str) -> PathBuf {
         let path = self.source(fail);
         match (self, fail) {
             // A class knows the name of its file only.
@@ -124,14 +124,14 @@ impl Client {
     }
 
     /// Below which folders it is found under that path.
-    pub(super) fn source_roots(self, fail: &str) -> OsString {
+    pub(crate) fn source_roots(self, fail: &str) -> OsString {
         let path = self.source(fail);
         let roots = [self.sources().with_file_name(""), path.with_file_name("")];
         std::env::join_paths(roots).expect("no path of this repository has a colon")
     }
 
     /// Installs it, or gives the reason to skip. Whoever asks second waits for the first.
-    pub(super) fn program(self) -> Result<Program, Stop> {
+    pub(crate) fn program(self) -> Result<Program, Stop> {
         static PROGRAMS: [OnceLock<Result<Program, String>>; Client::ALL.len()] =
             [const { OnceLock::new() }; Client::ALL.len()];
         let program = PROGRAMS[self as usize].get_or_init(|| {
@@ -167,7 +167,7 @@ impl Client {
 }
 
 /// Begins to install these clients, beside whatever else is done meanwhile.
-pub(super) fn begin(clients: impl IntoIterator<Item = Client>) {
+pub(crate) fn begin(clients: impl IntoIterator<Item = Client>) {
     for client in clients {
         // Why it cannot be had is said by its tests.
         thread::spawn(move || drop(client.program()));

@@ -4,43 +4,43 @@ use super::peers::Client;
 
 /// One failure of one function.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
-    pub(super) client: Client,
+pub(crate) struct Row {
+    pub(crate) client: Client,
     /// What the event asks for.
-    pub(super) fail: &'static str,
+    pub(crate) fail: &'static str,
     /// The record; none of an invocation that succeeds.
-    pub(super) told: Option<Told>,
+    pub(crate) told: Option<Told>,
 }
 
 /// What a record says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    pub(super) kind: &'static str,
-    pub(super) error_type: &'static str,
-    pub(super) message: &'static str,
+pub(crate) struct Told {
+    pub(crate) kind: &'static str,
+    pub(crate) error_type: &'static str,
+    pub(crate) message: &'static str,
     /// The handler's own calls, outermost first.
-    pub(super) calls: &'static [Call],
+    pub(crate) calls: &'static [Call],
     /// Who must have seen it.
-    pub(super) witness: &'static str,
+    pub(crate) witness: &'static str,
 }
 
 /// The mark of the line in the handler's source, and the function as the language calls it, if it does.
-pub(super) type Call = (&'static str, Option<&'static str>);
+pub(crate) type Call = (&'static str, Option<&'static str>);
 
 /// The witness of what a runtime posts.
-pub(super) const RUNTIME_API: &str = "runtime-api";
+pub(crate) const RUNTIME_API: &str = "runtime-api";
 
 /// The failure in which a handler cannot be loaded.
-pub(super) const LOADING: &str = "loading";
+pub(crate) const LOADING: &str = "loading";
 
 /// The failure in which it never answers.
-pub(super) const SLEEP: &str = "sleep";
+pub(crate) const SLEEP: &str = "sleep";
 
 /// The response that is streamed, without a failure.
-pub(super) const STREAMED: &str = "streamed";
+pub(crate) const STREAMED: &str = "streamed";
 
 /// The failure after a part of it went out.
-pub(super) const STREAM: &str = "stream";
+pub(crate) const STREAM: &str = "stream";
 
 /// Message of the failure `text`.
 const TEXT: &str = "größer als 東京\nzweite Zeile: 🚀";
@@ -73,7 +73,7 @@ const fn of_kind(kind: &'static str, told: Told) -> Told {
     Told { kind, ..told }
 }
 
-pub(super) fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let of_client = |client: Client| {
         let good = move |fail| Row { client, fail, told: None };
         let bad = move |(fail, told): &(&'static str, Told)| Row { client, fail, told: Some(*told) };

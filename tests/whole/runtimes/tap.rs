@@ -1,14 +1,28 @@
 //! A forwarder that keeps what passes through it, and what it heard as HTTP messages.
+//!
+//! It keeps the order between connections too: aws-lambda-ric 4.0.2 asks for the next event on one connection as soon as it has written a
+//! failed stream to another, and Lambda refuses a question that overtakes the answer. So one thread does everything, and what a new
+//! connection has brought with it goes out before anybody else's turn.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
 /// How long a connection waits for somebody to listen at the other end: the extension's proxy opens while it registers.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// How long it takes at most until everybody has closed, once the processes have ended.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
+
+/// Bytes that are read at once.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Fields that concern one connection only, and `Host`, which names its other end.
 const OF_A_CONNECTION: [&str; 4] = ["host", "connection", "keep-alive", "proxy-connection"];
@@ -19,10 +33,9 @@ const INVOCATION_ID: &str = "lambda-runtime-invocation-id";
 /// Listens at one address and passes everything on to another.
 pub(super) struct Tap {
     address: SocketAddr,
-    to: SocketAddr,
     heard: Arc<Mutex<Heard>>,
-    closing: Arc<AtomicBool>,
-    accepting: JoinHandle<Vec<JoinHandle<()>>>,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<io::Result<()>>,
 }
 
 /// What passed in each direction, in the order in which it was read: the connection's number, and bytes.
@@ -42,25 +55,16 @@ impl Tap {
     /// Listens at any port of `host`, for `to`.
     pub(super) fn start(host: Ipv4Addr, to: SocketAddr) -> io::Result<Tap> {
         let listener = TcpListener::bind((host, 0))?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let (heard, closing) = (Arc::<Mutex<Heard>>::default(), Arc::new(AtomicBool::new(false)));
-        let (kept, ends) = (Arc::clone(&heard), Arc::clone(&closing));
-        let accepting = thread::spawn(move || {
-            let mut copying = Vec::new();
-            for number in 0.. {
-                let Ok((stream, _)) = listener.accept() else { break };
-                if ends.load(Ordering::SeqCst) {
-                    break;
-                }
-                let heard = Arc::clone(&kept);
-                copying.push(thread::spawn(move || {
-                    // A connection that breaks is closed on both sides; whoever uses it notices.
-                    let _ = forward(&stream, to, number, &heard);
-                }));
-            }
-            copying
+        let heard = Arc::<Mutex<Heard>>::default();
+        let (stop, stopped) = oneshot::channel();
+        let kept = Arc::clone(&heard);
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(serve(listener, to, kept, stopped))
         });
-        Ok(Tap { address, to, heard, closing, accepting })
+        Ok(Tap { address, heard, stop, thread })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -68,69 +72,96 @@ impl Tap {
     }
 
     /// Requests and answers of the Runtime API, once everybody has closed their connections.
-    pub(super) fn close(self) -> (Vec<Message>, Vec<Message>) {
-        self.closing.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
-        let _ = TcpStream::connect(self.address);
-        for copying in self.accepting.join().expect("accepting does not panic") {
-            copying.join().expect("copying does not panic");
-        }
+    pub(super) fn close(self) -> io::Result<(Vec<Message>, Vec<Message>)> {
+        // If it has ended by itself, its result says why.
+        let _ = self.stop.send(());
+        self.thread.join().expect("a tap does not panic")?;
         let heard = std::mem::take(&mut *self.heard.lock().unwrap());
         let of_runtime = |number: usize| {
             let requests = heard.requests.iter().filter(|(of, _)| *of == number);
             let bytes: Vec<u8> = requests.flat_map(|(_, bytes)| bytes).copied().collect();
             memchr::memmem::find(&bytes, b" /2018-06-01/runtime/").is_some()
         };
-        (messages(&heard.requests, of_runtime), messages(&heard.answers, of_runtime))
+        Ok((messages(&heard.requests, of_runtime), messages(&heard.answers, of_runtime)))
     }
 }
 
-impl std::fmt::Debug for Tap {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} for {}", self.address, self.to)
+async fn serve(
+    listener: TcpListener,
+    to: SocketAddr,
+    heard: Arc<Mutex<Heard>>,
+    mut stopped: oneshot::Receiver<()>,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let mut copying = JoinSet::new();
+    for number in 0.. {
+        let client = tokio::select! {
+            accepted = listener.accept() => accepted?.0,
+            _ = &mut stopped => break,
+        };
+        // A client that nobody serves is closed, and notices.
+        let Ok((client, server)) = open(client.into_std()?, to, number, &heard) else { continue };
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        copying.spawn(copy(from_client, to_server, number, Direction::Request, Arc::clone(&heard)));
+        copying.spawn(copy(from_server, to_client, number, Direction::Answer, Arc::clone(&heard)));
     }
+    let all = async { while copying.join_next().await.is_some() {} };
+    let late = |_| io::Error::other("a connection stays open although every process has ended");
+    tokio::time::timeout(CLOSE_MAX, all).await.map_err(late)
 }
 
-/// Copies both directions of one connection until both are closed.
-fn forward(client: &TcpStream, to: SocketAddr, number: usize, heard: &Mutex<Heard>) -> io::Result<()> {
-    let server = connect(to)?;
-    client.set_nodelay(true)?;
-    server.set_nodelay(true)?;
-    thread::scope(|scope| {
-        scope.spawn(|| copy(client, &server, number, Direction::Request, heard));
-        copy(&server, client, number, Direction::Answer, heard);
-    });
-    Ok(())
-}
-
-fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+/// Connects to the other end and passes on what the client has sent by now. It blocks: nobody else may go first.
+fn open(
+    mut client: TcpStream,
+    to: SocketAddr,
+    number: usize,
+    heard: &Mutex<Heard>,
+) -> io::Result<(tokio::net::TcpStream, tokio::net::TcpStream)> {
     let until = Instant::now() + CONNECT_MAX;
-    loop {
+    let mut server = loop {
         match TcpStream::connect(to) {
             Err(_) if Instant::now() < until => thread::sleep(Duration::from_millis(5)),
-            connected => return connected,
+            connected => break connected?,
         }
+    };
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    // Nothing yet, or the end, which the next who reads sees again.
+    while let Ok(length @ 1..) = client.read(&mut buffer) {
+        heard.lock().unwrap().requests.push((number, buffer[..length].to_vec()));
+        server.write_all(&buffer[..length])?;
     }
+    server.set_nonblocking(true)?;
+    Ok((tokio::net::TcpStream::from_std(client)?, tokio::net::TcpStream::from_std(server)?))
 }
 
-fn copy(mut from: &TcpStream, mut to: &TcpStream, number: usize, direction: Direction, heard: &Mutex<Heard>) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer) {
+/// Passes on one direction until its end, and the end as such.
+async fn copy(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    number: usize,
+    direction: Direction,
+    heard: Arc<Mutex<Heard>>,
+) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let bytes = &buffer[..length];
-        let mut kept = heard.lock().unwrap();
-        let list = match direction {
-            Direction::Request => &mut kept.requests,
-            Direction::Answer => &mut kept.answers,
-        };
-        list.push((number, bytes.to_vec()));
-        drop(kept);
-        if to.write_all(bytes).is_err() {
+        {
+            let mut heard = heard.lock().unwrap();
+            let list = match direction {
+                Direction::Request => &mut heard.requests,
+                Direction::Answer => &mut heard.answers,
+            };
+            list.push((number, bytes.to_vec()));
+        }
+        if to.write_all(bytes).await.is_err() {
             break;
         }
     }
-    // The end of one direction is passed on as such; if the other side has gone there is nothing to pass on.
-    let _ = to.shutdown(Shutdown::Write);
-    let _ = from.shutdown(Shutdown::Read);
+    // If the other side has gone there is nobody to tell.
+    let _ = to.shutdown().await;
 }
 
 /// A request or an answer, byte for byte.
