@@ -39,6 +39,12 @@ use std::process::ExitCode;
 
 use trace_agent_core::choose::Connect;
 
+/// Shows bytes to the parser of HTTP, in pieces of `length`, for the fuzz target alone.
+#[cfg(fuzzing)]
+pub fn fuzz_messages(bytes: &[u8], length: usize) {
+    http::fuzzing::messages(bytes, length);
+}
+
 /// The program: the supervisor, or its worker. `connect` opens the CloudWatch sink, at the first failure.
 ///
 /// The exit code of the supervisor is zero after SHUTDOWN, and one if Lambda did not register it.

@@ -133,11 +133,11 @@ fn up_to(unread: &[u8], left: u64) -> (&[u8], u64) {
 
 /// The line with which `unread` begins, line end included, if it is there.
 fn line<'a>(unread: &'a [u8], what: &'static str, bytes_max: usize) -> Result<Option<&'a [u8]>> {
-    match memchr::memchr(b'\n', unread) {
-        Some(newline) => Ok(Some(&unread[..=newline])),
-        None if unread.len() > bytes_max => Err(Error::TooLong { what, bytes_max }),
-        None => Ok(None),
+    let newline = memchr::memchr(b'\n', unread);
+    if newline.unwrap_or(unread.len()) > bytes_max {
+        return Err(Error::TooLong { what, bytes_max });
     }
+    Ok(newline.map(|newline| &unread[..=newline]))
 }
 
 const NO_LENGTH: Error = Error::Malformed { what: "length of a chunk" };

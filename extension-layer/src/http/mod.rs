@@ -7,6 +7,8 @@ mod reader;
 mod head;
 mod body;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 
 pub(crate) use body::{Body, Part, read_body};
 pub(crate) use exchange::{Connection, Endpoint, linger, respond};

@@ -64,6 +64,9 @@ impl<S> Reader<S> {
             let newline = scanned + newline;
             let is_empty = matches!(&unread[line_start..newline], b"" | b"\r");
             // RFC 9112 2.2: an empty line before the head is skipped; httparse does so.
+            if newline > HEAD_BYTES_MAX {
+                break;
+            }
             if is_empty && line_start > 2 {
                 let head = unread[..=newline].to_vec();
                 self.take(head.len());
