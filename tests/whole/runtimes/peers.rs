@@ -233,6 +233,10 @@ fn go(sources: &Path) -> Result<PathBuf, Stop> {
 fn java(sources: &Path) -> Result<Vec<OsString>, Stop> {
     let project = sources.with_file_name("pom.xml");
     let files = ["shop/Failing.java", "shop/Loading.java"].map(|file| sources.join(file));
+    let library = match std::env::consts::ARCH {
+        "aarch64" => "jni/libaws-lambda-jni.linux-aarch_64.so",
+        _ => "jni/libaws-lambda-jni.linux-x86_64.so",
+    };
     let texts = [&project, &files[0], &files[1]].map(fs::read_to_string);
     let pinned = texts.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
     let folder = installed("java", &pinned, |folder| {
@@ -242,10 +246,18 @@ fn java(sources: &Path) -> Result<Vec<OsString>, Stop> {
             .args(["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=jars"])
             .current_dir(folder);
         quietly(&mut maven, "mvn failed; is the repository within reach?")?;
+        let archive = folder.join("jars/aws-lambda-java-runtime-interface-client-2.10.1.jar");
+        let mut unpack = Command::new("jar");
+        unpack.arg("xf").arg(archive).arg(library).current_dir(folder);
+        quietly(&mut unpack, "jar failed")?;
         let mut compiler = Command::new("javac");
         compiler.args(["-encoding", "UTF-8", "-d", "classes"]).args(&files).current_dir(folder);
         quietly(&mut compiler, "javac failed")
     })?;
+    // Left alone, each process unpacks it to the same place in /tmp, and one that starts meanwhile loads the half of it.
+    let mut native =
+        OsString::from("-Dcom.amazonaws.services.lambda.runtime.api.client.runtimeapi.NativeClient.JNI=");
+    native.push(folder.join(library));
     let mut classes = OsString::from(folder.join("classes"));
     classes.push(":");
     classes.push(folder.join("jars/*"));
@@ -254,6 +266,7 @@ fn java(sources: &Path) -> Result<Vec<OsString>, Stop> {
         // What a crash writes is looked for in the log alone.
         "-XX:ErrorFile=/dev/null".into(),
         "-XX:-CreateCoredumpOnCrash".into(),
+        native,
         "-cp".into(),
         classes,
         "com.amazonaws.services.lambda.runtime.api.client.AWSLambda".into(),

@@ -282,4 +282,12 @@ const JAVA: &[(&str, Told)] = &[
     // The JVM says what happened, and ends with a status of its own.
     ("segv", EXIT),
     (SLEEP, TIMEOUT),
+    // What the log says of it has no message, and the cause.
+    (
+        LOADING,
+        of_kind(
+            "init",
+            posted("java.lang.ExceptionInInitializerError", "Error loading class shop.Loading", &[]),
+        ),
+    ),
 ];
