@@ -7,12 +7,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 use std::thread;
 
 use libtest_mimic::Trial;
 use trace_agent::native;
-use trace_layer::{Arch, Packed};
+use trace_layer::{Arch, Packed, Programs};
 
 use crate::harness::{Outcome, Stop, equal, holds, run, said, tool};
 
@@ -39,25 +39,35 @@ const UNZIPPED_MAX: u64 = 6_000_000;
 
 /// A layer that was built for `arch`, and the folder that stands for its `/opt`.
 pub(crate) fn unpacked(arch: Arch) -> Result<(Packed, PathBuf), Stop> {
-    // One after the other: cargo would wait anyway.
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    static ALL: OnceLock<Result<Vec<(Packed, PathBuf)>, Stop>> = OnceLock::new();
+    let all = ALL.get_or_init(|| Arch::ALL.into_iter().try_for_each(can_build).and_then(|()| unpack_all()));
+    match all {
+        Ok(all) => Ok(all[arch as usize].clone()),
+        Err(Stop::Skip(reason)) => Err(Stop::Skip(reason.clone())),
+        Err(Stop::Fail(message)) => Err(Stop::Fail(message.clone())),
+    }
+}
+
+fn can_build(arch: Arch) -> Outcome {
     tool("unzip")?;
-    arch.check().map_err(|missing| Stop::Skip(format!("{missing:#}")))?;
+    arch.check().map_err(|missing| Stop::Skip(format!("{missing:#}")))
+}
+
+/// Builds all layers, side by side, and has somebody else unpack them.
+fn unpack_all() -> Result<Vec<(Packed, PathBuf)>, Stop> {
     let (target, _) = native::target()?;
     let folder = target.join("layer-test");
-    let programs = trace_layer::build(Path::new(env!("CARGO_MANIFEST_DIR")), &target, arch)?;
-    let packed = trace_layer::pack(&programs, arch, &folder)?;
-    let opt = folder.join(arch.name()).join("opt");
-    let sum = opt.with_extension("sha256");
-    if !fs::read_to_string(&sum).is_ok_and(|unpacked| unpacked == packed.sha256) {
+    let programs = trace_layer::build(Path::new(env!("CARGO_MANIFEST_DIR")), &target, &Arch::ALL)?;
+    let unpack = |(programs, arch): (&Programs, Arch)| -> Result<(Packed, PathBuf), Stop> {
+        let packed = trace_layer::pack(programs, arch, &folder)?;
+        let opt = folder.join(arch.name()).join("opt");
         let _ = fs::remove_dir_all(&opt);
         fs::create_dir_all(&opt)?;
         let unzipped = run(Command::new("unzip").arg("-q").arg(&packed.path).arg("-d").arg(&opt))?;
         holds(unzipped.status.success(), said(&unzipped))?;
-        fs::write(sum, &packed.sha256)?;
-    }
-    Ok((packed, opt))
+        Ok((packed, opt))
+    };
+    programs.iter().zip(Arch::ALL).map(unpack).collect()
 }
 
 fn holds_all(arch: Arch) -> Outcome {

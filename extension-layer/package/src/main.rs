@@ -35,18 +35,9 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let named = &args.arch;
-    for arch in if named.is_empty() { &Arch::ALL[..] } else { named } {
-        if let Err(missing) = arch.check() {
-            let is_cross = arch.name() != std::env::consts::ARCH;
-            if named.is_empty() && is_cross {
-                eprintln!("cargo layer: left out {}: {missing:#}", arch.name());
-                continue;
-            }
-            return Err(missing);
-        }
-        let programs = build(&root, &target, *arch)?;
-        let packed = pack(&programs, *arch, &args.out)?;
+    let archs = wanted(&args.arch)?;
+    for (programs, arch) in build(&root, &target, &archs)?.iter().zip(archs) {
+        let packed = pack(programs, arch, &args.out)?;
         println!(
             "{}  {} bytes, {} unzipped, sha256 {}",
             packed.path.display(),
@@ -56,4 +47,19 @@ fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The processors to build for: those that are named, else those that can be built for, of which this machine's own must be one.
+fn wanted(named: &[Arch]) -> anyhow::Result<Vec<Arch>> {
+    let mut archs = Vec::new();
+    for arch in if named.is_empty() { &Arch::ALL[..] } else { named } {
+        match arch.check() {
+            Ok(()) => archs.push(*arch),
+            Err(missing) if named.is_empty() && arch.name() != std::env::consts::ARCH => {
+                eprintln!("cargo layer: left out {}: {missing:#}", arch.name());
+            }
+            Err(missing) => return Err(missing),
+        }
+    }
+    Ok(archs)
 }

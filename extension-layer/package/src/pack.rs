@@ -14,8 +14,8 @@ use crate::{Arch, Programs};
 /// What may be run. A zip without mode bits gives files that Lambda cannot start: `Extension.LaunchError`.
 const EXECUTABLE: u32 = 0o755;
 
-/// The best that deflate can do; it takes a second.
-const LEVEL: i64 = 9;
+/// The best that deflate can do, by the search of zopfli: levels above 9 are how often it looks anew.
+const LEVEL: i64 = 15;
 
 /// A layer that was packed.
 #[derive(Clone, Debug)]
@@ -103,7 +103,16 @@ mod tests {
             zip::ZipArchive::new(File::open(packed.path).expect("it is there")).expect("it is a zip");
         let names: Vec<String> =
             zip.file_names().map(|name| name.expect("it is a name").into_owned()).collect();
-        assert_eq!(names, ["extensions/trace-agent", "trace-agent/bootstrap", "trace-agent/wrapper", "lib/"]);
+        assert_eq!(
+            names,
+            [
+                "extensions/trace-agent",
+                "trace-agent/bootstrap",
+                "trace-agent/worker",
+                "trace-agent/wrapper",
+                "lib/"
+            ]
+        );
         for name in names {
             let file = zip.by_name(&name).expect("it is there");
             assert_eq!(file.unix_mode().map(|mode| mode & 0o7777), Some(EXECUTABLE), "{name}");

@@ -139,9 +139,11 @@ impl Features {
         self.kind != Some(Kind::Timeout) || other.kind == Some(Kind::Timeout)
     }
 
-    /// True if this is what is left of `other` in a log that cuts its lines.
+    /// True if this is what is left of `other` in a log: one that cuts its lines, or that names the type alone, as Java's client does of a class
+    /// that cannot be loaded.
     fn is_beginning_of(&self, other: &Features) -> bool {
-        self.is_only(Witness::Log) && (LOG_LINE_BYTES_MIN..other.message_bytes).contains(&self.message_bytes)
+        let is_cut = (LOG_LINE_BYTES_MIN..other.message_bytes).contains(&self.message_bytes);
+        self.is_only(Witness::Log) && (is_cut || self.message_bytes == 0)
     }
 
     fn is_wordless(&self) -> bool {
@@ -181,6 +183,7 @@ mod tests {
         assert!(body.is_same(&told(Witness::Log, "E", "m")));
         assert!(!body.is_same(&told(Witness::Log, "E", "n")));
         assert!(!body.is_same(&told(Witness::Log, "F", "m")));
+        assert!(body.is_same(&told(Witness::Log, "E", "")) && !body.is_same(&told(Witness::Log, "F", "")));
         assert!(body.is_same(&told(Witness::Platform, "Runtime.Unknown", "")));
         assert!(told(Witness::RuntimeApi, "", "").is_same(&told(Witness::Log, "E", "m")));
         assert!(!body.is_same(&Features { request_id: Some("r2".into()), ..body.clone() }));
