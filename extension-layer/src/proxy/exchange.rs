@@ -19,9 +19,6 @@ const HOP_BY_HOP: [&str; 4] = ["connection", "keep-alive", "proxy-connection", "
 /// The header of an invocation with its id.
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
 
-/// The header of a response that is streamed.
-const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
-
 /// Bytes of what a wrapper may hand over: Lambda's variables have 4 KiB, and a few names are more than enough.
 const HANDED_OVER_BYTES_MAX: usize = 16 * 1024;
 
@@ -174,10 +171,7 @@ impl Connection {
         }
         let watch = match &route {
             Route::Error(_) | Route::InitError => Watch::Error(Copied::new(ERROR_BYTES_MAX)),
-            Route::Response(request_id) => {
-                let is_streamed = request.fields.has_token(RESPONSE_MODE, "streaming");
-                proxy.asked.response(request_id, is_streamed)
-            }
+            Route::Response(request_id) => proxy.asked.response(request_id),
             _ => Watch::Nothing,
         };
         let exchange = Exchange {

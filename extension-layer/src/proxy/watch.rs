@@ -119,10 +119,10 @@ impl Asked {
         }
     }
 
-    /// What is to be kept of its response, of which the head says whether it `is_streamed`.
-    pub(super) fn response(&mut self, request_id: &str, is_streamed: bool) -> Watch {
+    /// What is to be kept of its response. Go's client sends trailers without calling the response streamed.
+    pub(super) fn response(&mut self, request_id: &str) -> Watch {
         let content = self.running.remove(request_id).map(|inside| (inside, Copied::new(RESPONSE_BYTES_MAX)));
-        let trailers = (is_streamed && self.counts.stream).then(Vec::new);
+        let trailers = self.counts.stream.then(Vec::new);
         if content.is_none() && trailers.is_none() {
             return Watch::Nothing;
         }
@@ -165,7 +165,7 @@ mod tests {
     fn failure(counts: ResponseFailures, event: &[u8], response: &[u8]) -> Option<Inside> {
         let mut asked = Asked::new(counts);
         asked.given("1", event);
-        let mut watch = asked.response("1", false);
+        let mut watch = asked.response("1");
         response.chunks(7).for_each(|piece| watch.see(Part::Content(piece)));
         watch.failure().map(|(inside, body)| {
             assert_eq!(body, response);
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_stream_counts_if_its_trailers_say_so() {
         let trailers = |counts, lines: &[&str]| {
-            let mut watch = Asked::new(counts).response("1", true);
+            let mut watch = Asked::new(counts).response("1");
             lines.iter().for_each(|line| watch.see(Part::Trailer(line.as_bytes())));
             watch.failure()
         };

@@ -118,10 +118,10 @@ const PYTHON: &[(&str, Told)] = &[
     ),
 ];
 
-/// The SDK answers with what failed, and says where in the log alone.
+/// The SDK answers with what failed, by the whole name of its class, and says where in the log alone.
 const DURABLE: &[(&str, Told)] = &[
     ("exception", posted("Exception", "I failed!", &[("exception", Some("handler"))])),
-    ("own", posted("OutOfStock", NO_STOCK, &[("own", Some("handler"))])),
+    ("own", posted("durable.OutOfStock", NO_STOCK, &[("own", Some("handler"))])),
     ("text", posted("ValueError", TEXT, &[("text", Some("handler"))])),
 ];
 

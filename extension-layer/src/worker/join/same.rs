@@ -26,6 +26,8 @@ pub(super) struct Features {
     error_type: Option<String>,
     message_bytes: usize,
     message_end: Vec<u8>,
+    /// The first of its lines, if there are more.
+    first_line: Option<Vec<u8>>,
     has_stack: bool,
     /// True if somebody said why it happened.
     is_explained: bool,
@@ -43,6 +45,7 @@ impl Features {
             error_type: record.error_type.clone(),
             message_bytes: message.len(),
             message_end: message[message.len().saturating_sub(MESSAGE_BYTES_MAX)..].to_vec(),
+            first_line: record.error_message.split_once('\n').map(|(line, _)| line.trim_end().into()),
             has_stack: !record.stack_trace.is_empty(),
             is_explained,
             witnesses: record.witnesses.clone(),
@@ -139,11 +142,12 @@ impl Features {
         self.kind != Some(Kind::Timeout) || other.kind == Some(Kind::Timeout)
     }
 
-    /// True if this is what is left of `other` in a log: one that cuts its lines, or that names the type alone, as Java's client does of a class
-    /// that cannot be loaded.
+    /// True if this is what is left of `other` in a log: one that cuts its lines, or in which only the first is known to be the message's; or that
+    /// names the type alone, as Java's client does of a class that cannot be loaded.
     fn is_beginning_of(&self, other: &Features) -> bool {
         let is_cut = (LOG_LINE_BYTES_MIN..other.message_bytes).contains(&self.message_bytes);
-        self.is_only(Witness::Log) && (is_cut || self.message_bytes == 0)
+        let is_first_line = other.first_line.as_ref() == Some(&self.message_end);
+        self.is_only(Witness::Log) && (is_cut || is_first_line || self.message_bytes == 0)
     }
 
     fn is_wordless(&self) -> bool {
@@ -183,6 +187,10 @@ mod tests {
         assert!(body.is_same(&told(Witness::Log, "E", "m")));
         assert!(!body.is_same(&told(Witness::Log, "E", "n")));
         assert!(!body.is_same(&told(Witness::Log, "F", "m")));
+        let lines = told(Witness::RuntimeApi, "E", "m\nn");
+        assert!(
+            lines.is_same(&told(Witness::Log, "E", "m")) && !lines.is_same(&told(Witness::Log, "E", "n"))
+        );
         assert!(body.is_same(&told(Witness::Log, "E", "")) && !body.is_same(&told(Witness::Log, "F", "")));
         assert!(body.is_same(&told(Witness::Platform, "Runtime.Unknown", "")));
         assert!(told(Witness::RuntimeApi, "", "").is_same(&told(Witness::Log, "E", "m")));
