@@ -1,7 +1,7 @@
 //! One end of a connection, played by a test, with all that it saw.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -41,9 +41,24 @@ pub(super) struct Peer {
     buffer: Vec<u8>,
 }
 
+/// A connection that was reset.
+fn reset_stream() -> std::io::Result<TcpStream> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let stream = TcpStream::connect(listener.local_addr()?)?;
+    let (accepted, _) = listener.accept()?;
+    rustix::net::sockopt::set_socket_linger(&accepted, Some(Duration::ZERO))?;
+    drop(accepted);
+    Ok(stream)
+}
+
 impl Peer {
     pub(super) fn connect(address: SocketAddr) -> std::io::Result<Self> {
-        TcpStream::connect_timeout(&address, CONNECT).and_then(Self::new)
+        match TcpStream::connect_timeout(&address, CONNECT) {
+            // It was accepted, and reset before this was waited for.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => reset_stream(),
+            other => other,
+        }
+        .and_then(Self::new)
     }
 
     pub(super) fn new(stream: TcpStream) -> std::io::Result<Self> {
