@@ -8,6 +8,10 @@
 //!
 //! - `extension/register`, `extension/next`: from starting the program to its registration, and to its first `/next`, beside the hello
 //!   extension of AWS's `lambda-extension` crate.
+//! - `proxy/turn`: the two calls of one invocation, an event and a response of 1 KiB each, over a connection that stays, directly and through the
+//!   proxy. `proxy/response`: a response of 6 MiB, which is Lambda's limit.
+//! - `wrapper/start`: a program that ends at once, started directly, by the wrapper with the extension there, by one that is told to do nothing,
+//!   and by a shell script that becomes it. Needs the programs of `cargo layer`.
 //! - Then a table of what the kernel counts for both: memory, CPU, and the time from SHUTDOWN to the end. The peer subscribes to nothing, so
 //!   its invocations have no telemetry; ours have five events each.
 //!
@@ -30,6 +34,7 @@ use watched::Watched;
 
 mod beside;
 mod http;
+mod proxied;
 mod runtime;
 mod watched;
 
@@ -50,12 +55,13 @@ const WAYS: [(&str, Watch); 3] = [
 fn main() {
     runtime::run_if_started_as_one();
     run_if_started_as_hello();
-    beside::run(&[warm, start, register, next]);
+    beside::run(&[warm, start, register, next, proxied::turn, proxied::response, proxied::wrapper]);
     // Not where one bench was asked for, or all are only tried.
     if std::env::args()
         .all(|argument| argument == "--bench" || !argument.starts_with('-') && argument.contains('/'))
     {
         table();
+        proxied::table();
     }
 }
 

@@ -1,13 +1,4 @@
 //! What the layer's wrapper and the extension's proxy cost a function that goes well, beside doing without them.
-//!
-//! - `proxy/turn`: the two calls of one invocation, an event and a response of 1 KiB each, over a connection that stays.
-//! - `proxy/response`: a response of 6 MiB, which is Lambda's limit.
-//! - `wrapper/start`: a program that ends at once, started directly, by the wrapper with the extension there, by one that is told to do nothing,
-//!   and by a shell script that becomes it. Needs the programs of `cargo layer`.
-//! - Then a table of what the kernel counts while 1,000 invocations are waited for at a time, and while a body of 6 MiB passes.
-//!
-//! Bias: Lambda's side is a thread of this process that answers at once, so what is added stands out as much as it can.
-#![expect(clippy::unwrap_used, reason = "a step of a bench that fails ends the bench")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,29 +8,15 @@ use std::process::{Command, Stdio};
 use criterion::Criterion;
 use tempfile::TempDir;
 
-use beside::Comparison;
-use http::Connection;
-use watched::Watched;
-
-mod beside;
-mod http;
-mod watched;
+use crate::beside::Comparison;
+use crate::http::Connection;
+use crate::watched::Watched;
 
 const NEXT: &str = "/2018-06-01/runtime/invocation/next";
 const RESPONSE: &str = "/2018-06-01/runtime/invocation/8476a536-e9f4-11e8-9739-2dfe598c3fc1/response";
 
 /// The invocations that a large environment of Managed Instances waits for.
 const CONCURRENCY: usize = 1_000;
-
-fn main() {
-    beside::run(&[turn, response, wrapper]);
-    // Not where one bench was asked for, or all are only tried.
-    if std::env::args()
-        .all(|argument| argument == "--bench" || !argument.starts_with('-') && argument.contains('/'))
-    {
-        table();
-    }
-}
 
 /// The extension that is running, the folder of its files, and the address of its proxy.
 fn extension() -> (Watched, TempDir, String) {
@@ -51,7 +28,7 @@ fn extension() -> (Watched, TempDir, String) {
     (watched, folder, proxy)
 }
 
-fn turn(criterion: &mut Criterion) {
+pub(crate) fn turn(criterion: &mut Criterion) {
     let (watched, _folder, proxy) = extension();
     let body = format!("{:1024}", "{}");
     let mut comparison = Comparison::new(criterion, "proxy/turn");
@@ -66,7 +43,7 @@ fn turn(criterion: &mut Criterion) {
     comparison.finish();
 }
 
-fn response(criterion: &mut Criterion) {
+pub(crate) fn response(criterion: &mut Criterion) {
     let (watched, _folder, proxy) = extension();
     let body = "x".repeat(6 * 1024 * 1024);
     let mut comparison = Comparison::new(criterion, "proxy/response");
@@ -77,7 +54,7 @@ fn response(criterion: &mut Criterion) {
     comparison.finish();
 }
 
-fn wrapper(criterion: &mut Criterion) {
+pub(crate) fn wrapper(criterion: &mut Criterion) {
     let target = PathBuf::from(env!("CARGO_BIN_EXE_trace-agent-extension"));
     let target = target.ancestors().nth(2).unwrap();
     let folder = format!("{}-unknown-linux-musl/release", std::env::consts::ARCH);
@@ -112,7 +89,7 @@ fn wrapper(criterion: &mut Criterion) {
     comparison.finish();
 }
 
-fn table() {
+pub(crate) fn table() {
     let (watched, _folder, proxy) = extension();
     let (threads, resident) = (watched.status("Threads:"), watched.resident_kib());
     let mut runtimes: Vec<Connection> = (0..CONCURRENCY).map(|_| Connection::open(&proxy)).collect();
