@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 
-use libtest_mimic::Trial;
+use libtest_mimic::{Arguments, Trial};
 use trace_agent::native;
 use trace_layer::{Arch, Packed, Programs};
 
@@ -46,6 +46,17 @@ pub(crate) fn unpacked(arch: Arch) -> Result<(Packed, PathBuf), Stop> {
         Err(Stop::Skip(reason)) => Err(Stop::Skip(reason.clone())),
         Err(Stop::Fail(message)) => Err(Stop::Fail(message.clone())),
     }
+}
+
+/// Builds the layers before any test runs that needs them: it takes minutes of all processors, and some tests look at the clock.
+pub(crate) fn begin(arguments: &Arguments, tests: &[Trial]) {
+    let needs = |test: &&Trial| test.name().contains("layer");
+    if arguments.list || !tests.iter().filter(needs).any(|test| !arguments.is_filtered_out(test)) {
+        return;
+    }
+    println!("building the layers for both processors, which takes some minutes the first time");
+    // Why it cannot be had is said by its tests.
+    let _ = unpacked(Arch::X86_64);
 }
 
 fn can_build(arch: Arch) -> Outcome {

@@ -57,6 +57,7 @@ fn main() {
         demo::tests(),
     ];
     let tests: Vec<_> = modules.into_iter().flatten().collect();
+    layer::begin(&arguments, &tests);
     runtimes::begin(&arguments, &tests);
     libtest_mimic::run(&arguments, tests).exit();
 }
