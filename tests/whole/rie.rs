@@ -75,6 +75,10 @@ impl Sandbox {
     /// Makes an OS-only function of a program: two lines of shell, and the program under another name.
     fn bootstrap(&self, program: &Path) -> Outcome {
         fs::copy(program, self.task().join("my-program"))?;
+        let debug_file = program.with_extension("debug");
+        if debug_file.exists() {
+            fs::copy(&debug_file, self.task().join(debug_file.file_name().unwrap_or_default()))?;
+        }
         let bootstrap = self.task().join("bootstrap");
         fs::write(&bootstrap, include_str!("../../deploy/functions/native/bootstrap"))?;
         fs::set_permissions(bootstrap, Permissions::from_mode(0o755))?;
@@ -292,6 +296,8 @@ fn the_layer(row: Row) -> Outcome {
     variables.extend([
         ("AWS_LAMBDA_FUNCTION_TIMEOUT", "60"),
         ("AWS_DEFAULT_REGION", "us-east-1"),
+        // The emulator's images set it.
+        ("LAMBDA_TASK_ROOT", "/var/task"),
         ("AWS_LAMBDA_FUNCTION_HANDLER", handler),
     ]);
     let event = runtimes::event(row).to_string();
