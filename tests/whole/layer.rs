@@ -51,7 +51,10 @@ pub(crate) fn unpacked(arch: Arch) -> Result<(Packed, PathBuf), Stop> {
 
 /// Builds the layers before any test runs that needs them: it takes minutes of all processors, and some tests look at the clock.
 pub(crate) fn begin(arguments: &Arguments, tests: &[Trial]) {
-    let needs = |test: &&Trial| test.name().contains("layer");
+    let needs = |test: &&Trial| {
+        let name = test.name();
+        name.starts_with("layer: ") || name.starts_with("rie: ") && name.contains("the layer")
+    };
     if arguments.list || !tests.iter().filter(needs).any(|test| !arguments.is_filtered_out(test)) {
         return;
     }
