@@ -60,7 +60,7 @@ impl Poller {
                 let (data, flags) = (event.data, event.flags);
                 match data.u64() {
                     LISTENER => {
-                        if self.accept().is_err() {
+                        if self.accept(&mut proxy).is_err() {
                             rest = Some(ACCEPT_REST);
                             self.listen(false);
                         }
@@ -74,8 +74,8 @@ impl Poller {
         }
     }
 
-    /// Accepts one connection.
-    fn accept(&mut self) -> io::Result<()> {
+    /// Accepts one connection, whose first request is mostly there already.
+    fn accept(&mut self, proxy: &mut Proxy) -> io::Result<()> {
         let stream = match self.listener.accept() {
             Ok((stream, _)) => stream,
             Err(error) if is_nothing(&error) => return Ok(()),
@@ -87,6 +87,7 @@ impl Poller {
         let mut connection = Connection::new(number, stream);
         watch(&self.epoll, &mut connection.runtime, 2 * number, EventFlags::IN)?;
         self.connections.insert(number, connection);
+        self.advance(2 * number, EventFlags::IN, proxy);
         Ok(())
     }
 
