@@ -13,6 +13,7 @@
 //! a thousand threads in all. The modules stand in the order in which a request meets them.
 
 mod route;
+mod heads;
 mod watch;
 mod wire;
 mod exchange;
