@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::symbols::fetch::Fetch;
-use crate::symbols::layout::Kind;
 use trace_record::failure::{Frame, Record, StackEntry};
 use trace_record::source::SourceText;
 use trace_record::source_map::{SourceMap, SourceMaps};
@@ -19,11 +18,23 @@ use trace_symbolizer::{Answers, BuildId, FrameRef, Module, ModuleAddress, Search
 /// a handful that frames touch.
 const MODULES_MAX: usize = 64;
 
+/// Finds the files of builds that are not on this machine. The extension asks nobody, and so the layer brings no client along.
+pub trait FindSymbols: Send + Sync {
+    /// A file with the symbols of a build, packed or as debug information. May block, and has its own limits.
+    fn symbols(&self, id: &BuildId) -> Option<PathBuf>;
+}
+
+impl FindSymbols for Fetch {
+    fn symbols(&self, id: &BuildId) -> Option<PathBuf> {
+        Fetch::symbols(self, id)
+    }
+}
+
 /// Names frames and reads sources. Keeps what it opened.
 pub struct Symbolizer {
     search: Search,
     /// Who is asked for what is not on this machine; nobody, unless the user named somebody.
-    fetch: Option<Arc<Fetch>>,
+    finder: Option<Arc<dyn FindSymbols>>,
     modules: HashMap<ModuleKey, Result<Module, String>>,
     sources: Sources,
 }
@@ -52,13 +63,13 @@ impl Symbolizer {
         let mut search = Search::system();
         search.debug_dirs.splice(0..0, debug_dirs.iter().cloned());
         let sources = Sources { roots: SourceRoots::new(source_roots.to_vec()), maps: SourceMaps::default() };
-        Self { search, fetch: None, modules: HashMap::new(), sources }
+        Self { search, finder: None, modules: HashMap::new(), sources }
     }
 
-    /// Asks `fetch` for the files of modules that are not on this machine.
+    /// Asks `finder` for the files of modules that are not on this machine.
     #[must_use]
-    pub fn with_sources(self, fetch: Option<Arc<Fetch>>) -> Self {
-        Self { fetch, ..self }
+    pub fn with_finder(self, finder: Option<Arc<dyn FindSymbols>>) -> Self {
+        Self { finder, ..self }
     }
 
     /// The sources, for whoever completes the record.
@@ -190,10 +201,10 @@ impl Symbolizer {
         if self.modules.len() >= MODULES_MAX {
             self.modules.clear();
         }
-        let (search, fetch) = (&self.search, self.fetch.as_deref());
+        let (search, finder) = (&self.search, self.finder.as_deref());
         self.modules
             .entry((path.to_owned(), build_id.map(str::to_owned)))
-            .or_insert_with(|| open(Path::new(path), build_id, search, fetch))
+            .or_insert_with(|| open(Path::new(path), build_id, search, finder))
             .as_ref()
     }
 }
@@ -265,7 +276,7 @@ fn open(
     path: &Path,
     build_id: Option<&str>,
     search: &Search,
-    fetch: Option<&Fetch>,
+    finder: Option<&dyn FindSymbols>,
 ) -> Result<Module, String> {
     let at_path = Module::open(path, search).map_err(|error| error.to_string()).and_then(|module| {
         let found = module.build_id().map(ToString::to_string);
@@ -276,11 +287,11 @@ fn open(
         Err(format!("{} has build-id {found}, the process had {wanted}", path.display()))
     });
     if let Ok(module) = &at_path
-        && (!module.is_bare() || fetch.is_none())
+        && (!module.is_bare() || finder.is_none())
     {
         return at_path;
     }
-    let kept = build_id.and_then(|id| id.parse().ok()).and_then(|id| by_build_id(&id, search, fetch));
+    let kept = build_id.and_then(|id| id.parse().ok()).and_then(|id| by_build_id(&id, search, finder));
     match (at_path, kept) {
         (_, Some(kept)) => Ok(kept),
         (at_path, None) => at_path,
@@ -288,7 +299,7 @@ fn open(
 }
 
 /// Opens what a folder of symbols, or one of the sources, has of a build.
-fn by_build_id(id: &BuildId, search: &Search, fetch: Option<&Fetch>) -> Option<Module> {
+fn by_build_id(id: &BuildId, search: &Search, finder: Option<&dyn FindSymbols>) -> Option<Module> {
     let digits = id.to_string();
     let (first, rest) = digits.split_at(2);
     let below = [
@@ -299,9 +310,5 @@ fn by_build_id(id: &BuildId, search: &Search, fetch: Option<&Fetch>) -> Option<M
     ];
     let open = |path: &Path| Module::open(path, search).ok().filter(|module| module.build_id() == Some(id));
     let in_folders = search.debug_dirs.iter().flat_map(|folder| below.iter().map(|below| folder.join(below)));
-    in_folders.into_iter().find_map(|path| open(&path)).or_else(|| {
-        let fetch = fetch?;
-        let file = fetch.file(id, &Kind::Packed).or_else(|| fetch.debug_file(id))?;
-        open(&file)
-    })
+    in_folders.into_iter().find_map(|path| open(&path)).or_else(|| open(&finder?.symbols(id)?))
 }

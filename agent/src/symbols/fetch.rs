@@ -102,6 +102,12 @@ impl Fetch {
         self.file(id, &Kind::Debuginfo)
     }
 
+    /// What names the addresses of a build best: its packed symbols, or else its debug file. Blocks while it is fetched, within the limits.
+    #[must_use]
+    pub fn symbols(&self, id: &BuildId) -> Option<PathBuf> {
+        self.file(id, &Kind::Packed).or_else(|| self.debug_file(id))
+    }
+
     /// A file of a build, if any source has it. Blocks while it is fetched, within the limits.
     #[must_use]
     pub fn file(&self, id: &BuildId, kind: &Kind) -> Option<PathBuf> {

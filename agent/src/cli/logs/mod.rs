@@ -19,7 +19,7 @@ use crate::config::{Detail, LOG_GROUP_DEFAULT};
 use crate::pipeline::Finisher;
 use crate::read::Reader;
 use crate::read::file::FileReader;
-use crate::symbolize::Symbolizer;
+use crate::symbolize::{FindSymbols, Symbolizer};
 use print::Printer;
 use selection::Selection;
 use summary::Summary;
@@ -134,6 +134,7 @@ fn finisher(args: &Args) -> anyhow::Result<Option<Finisher>> {
         return Ok(None);
     }
     let symbolizer = Symbolizer::new(&args.detail.debug_dir, &args.detail.source_root);
-    let symbolizer = symbolizer.with_sources(args.sources.open()?.map(Arc::new));
+    let finder = args.sources.open()?.map(|fetch| Arc::new(fetch) as Arc<dyn FindSymbols>);
+    let symbolizer = symbolizer.with_finder(finder);
     Ok(Some(Finisher::new(symbolizer, policy, 0)))
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::symbols::fetch::{Fetch, Tried};
-use crate::symbols::layout::Kind;
 use trace_symbolizer::{
     Answers, CoreFile, Error, ErrorKind, Module, ModuleAddress, Options, Refusal, Refused, RuntimeAddress,
     Search, Spelling,
@@ -48,8 +47,7 @@ impl Objects {
         let (Some(fetch), Some(build_id), true) = (&self.fetch, module.build_id(), module.is_bare()) else {
             return Ok(module);
         };
-        let found = fetch.file(build_id, &Kind::Packed).or_else(|| fetch.debug_file(build_id));
-        match found {
+        match fetch.symbols(build_id) {
             Some(file) => Module::open(path, &Search { files: vec![file], ..self.search.clone() }),
             None => Ok(module),
         }

@@ -18,7 +18,7 @@ use trace_record::failure::{Frame, StackEntry};
 
 use crate::cli::people::Plain;
 use crate::receive::unpack;
-use crate::symbolize::Symbolizer;
+use crate::symbolize::{FindSymbols, Symbolizer};
 use crate::symbols::fetch::Fetch;
 
 /// Bytes of lines in a batch at most, unless one line is longer.
@@ -47,9 +47,9 @@ pub(super) fn execute(
     fetch: Option<Fetch>,
 ) -> anyhow::Result<()> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    let fetch = fetch.map(Arc::new);
+    let finder = fetch.map(|fetch| Arc::new(fetch) as Arc<dyn FindSymbols>);
     let mut symbolizers: Vec<Symbolizer> =
-        (0..threads).map(|_| Symbolizer::new(debug_dirs, source_roots).with_sources(fetch.clone())).collect();
+        (0..threads).map(|_| Symbolizer::new(debug_dirs, source_roots).with_finder(finder.clone())).collect();
     let mut summary = Summary::default();
     let mut out = io::stdout().lock();
     if files.is_empty() {
