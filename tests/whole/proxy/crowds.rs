@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::messages::{ACCEPTED, NEXT, POST_CHUNKED, filler, post};
 use super::peer::{End, PATIENCE, Peer};
+use super::recorded::{ACCEPTED, NEXT, POST_CHUNKED, filler, post};
 use super::stand::{Stand, Way};
 use super::wire::shown;
 use crate::harness::{Outcome, Stop, holds};

@@ -1,7 +1,7 @@
 //! What cannot be read: it reaches the other side as it is, and what that does about it comes back.
 
-use super::messages::{ACCEPTED, EVENT, NEXT, POST_CHUNKED, filler};
 use super::play::{Case, Like, play_all};
+use super::recorded::{ACCEPTED, EVENT, NEXT, POST_CHUNKED, filler};
 use crate::harness::Outcome;
 
 const REFUSAL: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno";

@@ -7,7 +7,9 @@ mod wire;
 mod peer;
 mod stand;
 mod play;
+mod recorded;
 mod messages;
+mod bodies;
 mod malformed;
 mod cuts;
 mod streams;
@@ -24,8 +26,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("proxy: fields pass in their order, case, number and length", messages::fields),
         test("proxy: Host is Lambda's", messages::host),
         test("proxy: of each error there is one record, however it is sent", messages::errors_are_recorded),
-        test("proxy: bodies of every framing and length pass, and end as they did", messages::bodies),
-        test("proxy: chunks, extensions and trailers pass as they are", messages::chunks_and_trailers),
+        test("proxy: bodies of every framing and length pass, and end as they did", bodies::delimited),
+        test("proxy: chunks, extensions and trailers pass as they are", bodies::chunks_and_trailers),
         test("proxy: pipelined requests are answered in their order", messages::pipelines),
         test("proxy: 1xx answers are Lambda's", messages::informational_answers),
         test("proxy: bad chunks are the other side's affair", malformed::chunks),

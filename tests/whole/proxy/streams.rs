@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::messages::{ACCEPTED, EVENT, NEXT, POST_CHUNKED, filler, post};
 use super::peer::{End, PATIENCE, Peer};
+use super::recorded::{ACCEPTED, EVENT, NEXT, POST_CHUNKED, filler, post};
 use super::stand::{Stand, Way};
 use super::wire::shown;
 use crate::harness::{Outcome, Stop, equal, holds};
