@@ -4,10 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::peer::{PATIENCE, Peer};
-use super::play::{Case, Like, play_all};
-use super::recorded::{
-    ACCEPTED, EVENT, GO_ERROR, INIT_ERROR, NEXT, NODE_STREAM, PYTHON_ERROR, chunked, pair, post, with_body,
-};
+use super::play::{Case, play_all};
+use super::recorded::{ACCEPTED, EVENT, GO_ERROR, INIT_ERROR, NEXT, NODE_STREAM, PYTHON_ERROR, pair, post};
 use super::stand::{Stand, Way};
 use super::wire::shown;
 use crate::harness::{Outcome, equal, holds};
