@@ -236,10 +236,26 @@ fn the_wrapper_fails_open() -> Outcome {
     fs::remove_file(&file)?;
     fs::create_dir(&file)?;
     is_unchanged("a folder")?;
+    fs::remove_dir(&file)?;
+    fs::write(&file, format!("{address} a1\n"))?;
+    longer_than_a_list(&wrapper, folder.path())?;
 
     let output = run(Command::new(&wrapper).arg("/no/such/program").env("TRACE_AGENT_DISABLED", "1"))?;
     equal(output.status.code(), Some(126), "status")?;
     holds(said(&output).contains("cannot run /no/such/program"), said(&output))
+}
+
+/// More variables and arguments than the wrapper has room for pass as they are.
+fn longer_than_a_list(wrapper: &Path, folder: &Path) -> Outcome {
+    let names: Vec<String> = (0..2_000).map(|number| format!("VARIABLE_{number}")).collect();
+    let variables: Vec<(&str, &OsStr)> =
+        names.iter().map(|name| (name.as_str(), OsStr::new("value"))).collect();
+    let seen = seen(wrapper, folder, &variables)?;
+    equal((seen.len(), seen.contains(&DIRECT.to_owned())), (names.len() + 2, true), "variables")?;
+
+    let another = [("TRACE_AGENT_DISABLED", "1"), ("TRACE_AGENT_EXEC_WRAPPER", "/bin/false")];
+    let output = run(Command::new(wrapper).arg("/bin/echo").args(&names).envs(another))?;
+    equal(String::from_utf8_lossy(&output.stdout).trim(), names.join(" ").as_str(), &said(&output))
 }
 
 fn the_wrapper_attaches() -> Outcome {

@@ -12,7 +12,7 @@ use trace_attach::{
     ANSWER_BYTES_MAX, ATTACH_PATH, FILE_BYTES_MAX, FILE_NAME, FOLDER_DEFAULT, HANDED_OVER, Meeting, Verdict,
 };
 
-use crate::text::Text;
+use crate::text::{PATH_BYTES_MAX, Text};
 use crate::words::Words;
 
 /// How long the extension is looked for, in microseconds. It is part of a cold start, and the extension opens its proxy in a millisecond; on a
@@ -25,23 +25,20 @@ const TRY_US: i64 = 10_000;
 /// How long to wait before it is looked for again, in microseconds.
 const PAUSE_US: i64 = 500;
 
-/// Looks for the extension's proxy, hands over what Lambda told this process, and writes the variable that sends a runtime there. False if there
-/// is none in time.
-pub(crate) fn attach(environment: &Words, variable: &mut Text) -> bool {
-    let mut path = Text::new();
-    let socket = environment.value(c"TRACE_AGENT_SOCKET").map(CStr::to_bytes);
-    match socket {
-        Some(socket) => {
-            let folder = socket.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-            path.push(&socket[..folder]);
-        }
-        None => {
-            path.push(FOLDER_DEFAULT.as_bytes());
-            path.push(b"/");
-        }
-    }
-    path.push(FILE_NAME.as_bytes());
-    let Some(path) = path.c_str().filter(|_| path.is_whole()) else { return false };
+/// Bytes of the variable that sends a runtime to the proxy: its name, and an address.
+const VARIABLE_BYTES_MAX: usize = 2 * FILE_BYTES_MAX;
+
+/// Bytes of the longest question. The names and paths that are handed over have some hundred bytes each.
+const QUESTION_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of the longest body: a question has a head too.
+const BODY_BYTES_MAX: usize = QUESTION_BYTES_MAX - 1024;
+
+/// Looks for the extension's proxy, hands over what Lambda told this process, and gives the variable that sends a runtime there. `None` if there
+/// is no proxy in time.
+pub(crate) fn attach(environment: Words<'_>) -> Option<Text<VARIABLE_BYTES_MAX>> {
+    let path = meeting_path(environment);
+    let path = path.c_str()?;
     let until = now_us() + ATTACH_US;
     loop {
         let mut file = [0; FILE_BYTES_MAX];
@@ -49,15 +46,30 @@ pub(crate) fn attach(environment: &Words, variable: &mut Text) -> bool {
         if let Some(meeting) = Meeting::read(&file[..length])
             && ask(&meeting, environment, until.min(now_us() + TRY_US)) == Ok(true)
         {
+            let mut variable = Text::new();
             variable.push(b"AWS_LAMBDA_RUNTIME_API=");
             variable.push(meeting.authority.as_bytes());
-            return variable.is_whole();
+            return Some(variable);
         }
         if now_us() + PAUSE_US >= until {
-            return false;
+            return None;
         }
         let _ = poll(&mut [], Some(&span(PAUSE_US)));
     }
+}
+
+/// Where the extension writes where its proxy is.
+fn meeting_path(environment: Words<'_>) -> Text<PATH_BYTES_MAX> {
+    let socket = environment.value(c"TRACE_AGENT_SOCKET").map(CStr::to_bytes);
+    let folder = match socket {
+        Some(socket) => &socket[..socket.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1)],
+        None => FOLDER_DEFAULT.as_bytes(),
+    };
+    let mut path = Text::new();
+    path.push(folder);
+    path.push(if socket.is_some() { b"" } else { b"/" });
+    path.push(FILE_NAME.as_bytes());
+    path
 }
 
 /// Reads the file. A link in a folder that anybody may write to, or a pipe, would be somebody else's.
@@ -68,7 +80,7 @@ fn read_file(path: &CStr, into: &mut [u8]) -> Result<usize, Errno> {
 }
 
 /// Asks once. True if the answer is the nonce.
-fn ask(meeting: &Meeting<'_>, environment: &Words, until: i64) -> Result<bool, Errno> {
+fn ask(meeting: &Meeting<'_>, environment: Words<'_>, until: i64) -> Result<bool, Errno> {
     let question = question(meeting, environment);
     let family = if meeting.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
@@ -102,28 +114,27 @@ fn ask(meeting: &Meeting<'_>, environment: &Words, until: i64) -> Result<bool, E
 }
 
 /// The question as it is sent.
-fn question(meeting: &Meeting<'_>, environment: &Words) -> Text {
-    let mut body = Text::new();
-    for word in environment.iter() {
-        let name = word.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default();
-        if HANDED_OVER.iter().any(|handed_over| handed_over.as_bytes() == name) {
-            body.push(word.to_bytes_with_nul());
-        }
-    }
+fn question(meeting: &Meeting<'_>, environment: Words<'_>) -> Text<QUESTION_BYTES_MAX> {
+    let handed_over = || {
+        environment.iter().map(CStr::to_bytes_with_nul).filter(|word| {
+            let name = word.split(|byte| *byte == b'=').next();
+            HANDED_OVER.iter().any(|handed_over| name == Some(handed_over.as_bytes()))
+        })
+    };
+    let length = handed_over().map(<[u8]>::len).sum();
+    // What is too long is half as good: without it the runtime is sent there all the same.
+    let length = if length < BODY_BYTES_MAX { length } else { 0 };
     let mut question = Text::new();
     for part in ["POST ", ATTACH_PATH, " HTTP/1.1\r\nHost: ", meeting.authority, "\r\nContent-Length: "] {
         question.push(part.as_bytes());
     }
-    // What is not whole is half as good and says so: without it the runtime is sent there all the same.
-    let handed_over = if body.bytes().len() < ROOM { body.bytes() } else { &[] };
-    question.push_number(handed_over.len());
+    question.push_number(length);
     question.push(b"\r\n\r\n");
-    question.push(handed_over);
+    if length > 0 {
+        handed_over().for_each(|word| question.push(word));
+    }
     question
 }
-
-/// Bytes of the longest body: a question has a head too.
-const ROOM: usize = 15 * 1024;
 
 /// Waits until something can be done.
 fn wait(socket: &OwnedFd, flags: PollFlags, until: i64) -> Result<(), Errno> {

@@ -17,9 +17,8 @@ mod program;
 
 use core::ffi::{CStr, c_char, c_int};
 
-use program::Program;
-use text::Text;
-use words::{Words, become_program};
+use text::{PATH_BYTES_MAX, Text};
+use words::{List, Words, become_program};
 
 const HELP: &str = "\
 Sends a Lambda function's runtime through trace-agent's proxy, and becomes the runtime.
@@ -48,29 +47,36 @@ extern "C" fn main(_: c_int, arguments: *const *const c_char, environment: *cons
     run(arguments, environment)
 }
 
-fn run(arguments: Words, environment: Words) -> c_int {
-    let first = arguments.iter().nth(1);
-    match first.map(CStr::to_bytes) {
+fn run(arguments: Words<'_>, environment: Words<'_>) -> c_int {
+    let named = arguments.rest();
+    match named.iter().next().map(CStr::to_bytes) {
         Some(b"--help" | b"-h") => return print(HELP),
         Some(b"--version" | b"-V") => return print(concat!("trace-agent ", env!("CARGO_PKG_VERSION"), "\n")),
         _ => {}
     }
-    let mut found = Text::new();
-    let Some(program) = Program::of(arguments, &environment, &mut found) else {
+    let bootstrap = if named.is_empty() { program::bootstrap(environment) } else { None };
+    let own = bootstrap.as_ref().and_then(Text::c_str);
+    if named.is_empty() && own.is_none() {
         say("no program to run: name one, or put a bootstrap into the task root", b"");
         return CANNOT_RUN;
-    };
-    let mut address = Text::new();
-    let mut preload = Text::new();
-    let mut environment = environment;
-    if !environment.is_on(c"TRACE_AGENT_DISABLED") && ask::attach(&environment, &mut address) {
-        environment.set(&address);
-        if program::preload(&environment, &mut preload) {
-            environment.set(&preload);
-        }
     }
-    become_program(program.words(), &environment);
-    say("cannot run ", program.name());
+    let mut command = List::new();
+    program::wrapper(environment).into_iter().chain(own).for_each(|word| command.push(word));
+    command.extend(named);
+    // One with more arguments than a list has room for does without the other wrapper.
+    let command = command.whole().unwrap_or(named);
+
+    let is_disabled = environment.is_on(c"TRACE_AGENT_DISABLED");
+    let address = if is_disabled { None } else { ask::attach(environment) };
+    let preload = address.as_ref().and_then(|_| program::preload(environment));
+    let mut changed = List::new();
+    changed.extend(environment);
+    address.as_ref().and_then(Text::c_str).into_iter().for_each(|variable| changed.set(variable));
+    preload.as_ref().and_then(Text::c_str).into_iter().for_each(|variable| changed.set(variable));
+    // One that is longer than a list is passed on as it is.
+    let environment = changed.whole().unwrap_or(environment);
+    become_program(command, environment);
+    say("cannot run ", command.iter().next().map_or(b"", CStr::to_bytes));
     CANNOT_RUN
 }
 
@@ -81,7 +87,7 @@ fn print(text: &str) -> c_int {
 
 /// Writes a line for the function's log.
 fn say(what: &str, name: &[u8]) {
-    let mut line = Text::new();
+    let mut line = Text::<{ 2 * PATH_BYTES_MAX }>::new();
     line.push(b"trace-agent: ");
     line.push(what.as_bytes());
     line.push(name);

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat, readlinkat_raw, stat};
 
-use crate::text::Text;
+use crate::text::{PATH_BYTES_MAX, Text};
 use crate::words::Words;
 
 /// This program's file.
@@ -13,83 +13,47 @@ const OWN: &CStr = c"/proc/self/exe";
 /// The crash recorder, seen from the folder above this program's.
 const RECORDER: &[u8] = b"lib/libtrace_preload.so";
 
-/// The command to become.
-pub(crate) struct Program {
-    words: Words,
+/// Bytes of the longest `LD_PRELOAD`: our path, and what Lambda's 4 KiB of variables may have of others.
+const PRELOAD_BYTES_MAX: usize = 2 * PATH_BYTES_MAX;
+
+/// The other wrapper that the command is for, if there is one.
+pub(crate) fn wrapper<'a>(environment: Words<'a>) -> Option<&'a CStr> {
+    environment.value(c"TRACE_AGENT_EXEC_WRAPPER").filter(|wrapper| !is_this_program(wrapper))
 }
 
-impl Program {
-    /// What the arguments name, behind another wrapper if there is one; else the function's own program, whose path goes into `found`. `None` if
-    /// there is neither, or the command is too long.
-    pub(crate) fn of(arguments: Words, environment: &Words, found: &mut Text) -> Option<Self> {
-        let mut words = Words::none();
-        let mut is_whole = true;
-        if let Some(wrapper) =
-            environment.value(c"TRACE_AGENT_EXEC_WRAPPER").filter(|wrapper| !is_this_program(wrapper))
-        {
-            is_whole &= words.push(wrapper);
-        }
-        if arguments.iter().nth(1).is_some() {
-            is_whole &= words.extend(&arguments, 1);
-        } else if find_bootstrap(environment, found) {
-            is_whole &= words.push_text(found);
-        } else {
-            return None;
-        }
-        is_whole.then_some(Self { words })
-    }
-
-    /// Its words.
-    pub(crate) fn words(&self) -> &Words {
-        &self.words
-    }
-
-    /// Its name.
-    pub(crate) fn name(&self) -> &[u8] {
-        self.words.iter().next().map_or(b"", CStr::to_bytes)
-    }
-}
-
-/// Finds the function's own program where none is named.
-fn find_bootstrap(environment: &Words, found: &mut Text) -> bool {
+/// The function's own program, where the command names none.
+pub(crate) fn bootstrap(environment: Words<'_>) -> Option<Text<PATH_BYTES_MAX>> {
     let task_root = environment.value(c"LAMBDA_TASK_ROOT").map_or(&b"/var/task"[..], CStr::to_bytes);
-    for folder in [task_root, b"/var/runtime"] {
-        *found = Text::new();
-        found.push(folder);
-        found.push(b"/bootstrap");
-        let is_there = found.c_str().is_some_and(|path| exists(path) && !is_this_program(path));
-        if is_there && found.is_whole() {
-            return true;
-        }
-    }
-    false
+    [task_root, b"/var/runtime"].into_iter().find_map(|folder| {
+        let mut path = Text::new();
+        path.push(folder);
+        path.push(b"/bootstrap");
+        let is_there = path.c_str().is_some_and(|path| exists(path) && !is_this_program(path));
+        is_there.then_some(path)
+    })
 }
 
-/// Writes the variable that loads the crash recorder, behind what is loaded anyway. False if the layer has none.
-pub(crate) fn preload(environment: &Words, variable: &mut Text) -> bool {
-    let mut own = [core::mem::MaybeUninit::uninit(); 4096];
-    let Ok((own, _)) = readlinkat_raw(CWD, OWN, &mut own) else { return false };
+/// The variable that loads the crash recorder, behind what is loaded anyway. `None` if the layer has none.
+pub(crate) fn preload(environment: Words<'_>) -> Option<Text<PRELOAD_BYTES_MAX>> {
+    let mut own = [const { core::mem::MaybeUninit::uninit() }; PATH_BYTES_MAX];
+    let (own, _) = readlinkat_raw(CWD, OWN, &mut own).ok()?;
     // The folder of this program is one below the layer's.
-    let Some(root) = own
-        .iter()
-        .rposition(|byte| *byte == b'/')
-        .and_then(|slash| own[..slash].iter().rposition(|byte| *byte == b'/'))
-    else {
-        return false;
-    };
-    let mut recorder = Text::new();
+    let folder = own.iter().rposition(|byte| *byte == b'/')?;
+    let root = own[..folder].iter().rposition(|byte| *byte == b'/')?;
+    let mut recorder = Text::<PATH_BYTES_MAX>::new();
     recorder.push(&own[..=root]);
     recorder.push(RECORDER);
-    if !recorder.is_whole() || !recorder.c_str().is_some_and(exists) {
-        return false;
+    if !exists(recorder.c_str()?) {
+        return None;
     }
+    let mut variable = Text::new();
     variable.push(b"LD_PRELOAD=");
     if let Some(before) = environment.value(c"LD_PRELOAD") {
         variable.push(before.to_bytes());
         variable.push(b":");
     }
     variable.push(recorder.bytes());
-    variable.is_whole()
+    Some(variable)
 }
 
 fn exists(path: &CStr) -> bool {

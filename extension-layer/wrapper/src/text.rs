@@ -1,28 +1,28 @@
 //! Text in memory of a fixed size: there is no other.
 
-use core::ffi::{CStr, c_char};
+use core::ffi::CStr;
 
-/// Bytes of the longest text, a zero byte at its end included: what is handed over to the extension, which takes 16 KiB.
-const BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the longest path, a zero byte at its end included (Linux, `PATH_MAX`).
+pub(crate) const PATH_BYTES_MAX: usize = 4096;
 
-/// A text. What does not fit is not there, and [`Text::is_whole`] says so.
-pub(crate) struct Text {
-    bytes: [u8; BYTES_MAX],
+/// A text of less than `MAX` bytes. What does not fit is not there, and then there is no [`Text::c_str`].
+pub(crate) struct Text<const MAX: usize> {
+    bytes: [u8; MAX],
     length: usize,
     is_whole: bool,
 }
 
-impl Text {
+impl<const MAX: usize> Text<MAX> {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        Self { bytes: [0; BYTES_MAX], length: 0, is_whole: true }
+        Self { bytes: [0; MAX], length: 0, is_whole: true }
     }
 
     /// Adds these bytes, or none of them.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let end = self.length + bytes.len();
         // The last byte stays zero.
-        match self.bytes[..BYTES_MAX - 1].get_mut(self.length..end) {
+        match self.bytes[..MAX - 1].get_mut(self.length..end) {
             Some(room) => {
                 room.copy_from_slice(bytes);
                 self.length = end;
@@ -39,23 +39,13 @@ impl Text {
         self.push(&[b'0' + (number % 10) as u8]);
     }
 
-    /// True if everything fitted.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.is_whole
-    }
-
-    /// The text.
+    /// What fitted.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 
-    /// The text with a zero byte behind it.
+    /// The text with a zero byte behind it, if everything fitted.
     pub(crate) fn c_str(&self) -> Option<&CStr> {
-        CStr::from_bytes_until_nul(&self.bytes).ok()
-    }
-
-    /// Where it begins. A zero byte is behind it.
-    pub(crate) fn as_ptr(&self) -> *const c_char {
-        self.bytes.as_ptr().cast()
+        CStr::from_bytes_until_nul(&self.bytes).ok().filter(|_| self.is_whole)
     }
 }

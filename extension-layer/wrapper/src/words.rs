@@ -2,84 +2,67 @@
 #![expect(unsafe_code, reason = "arrays of pointers, and what takes them, are C's")]
 
 use core::ffi::{CStr, c_char, c_int};
+use core::iter;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use core::ptr;
-
-use crate::text::Text;
 
 // The standard library would link it.
 #[link(name = "c")]
 unsafe extern "C" {}
 
-/// Words of the longest command or environment: Lambda's variables have 4 KiB. One that is longer is passed on as it is.
-const WORDS_MAX: usize = 1024;
+/// Words of the longest list that is put together: Lambda's variables have 4 KiB.
+const LIST_WORDS_MAX: usize = 1024;
 
-/// Strings that live as long as the process, or as long as this program is itself: a command, or an environment.
-#[derive(Clone)]
-pub(crate) struct Words {
-    /// As many as there are, and null pointers behind them.
-    pointers: [*const c_char; WORDS_MAX + 1],
-    count: usize,
-    /// What C handed over, if that is longer than what fits here.
-    whole: *const *const c_char,
+/// An array of C strings with a null pointer at its end: a command, or an environment.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'a> {
+    array: *const *const c_char,
+    strings: PhantomData<&'a CStr>,
 }
 
-impl Words {
-    /// None.
-    pub(crate) fn none() -> Self {
-        Self { pointers: [ptr::null(); WORDS_MAX + 1], count: 0, whole: ptr::null() }
-    }
-
+impl<'a> Words<'a> {
     /// What C handed over.
     ///
     /// # Safety
     ///
-    /// `array` holds pointers to C strings and a null pointer at its end, and all of it lives as long as the process.
+    /// `array` holds pointers to C strings and a null pointer at its end, and all of it lives for `'a`.
     pub(crate) unsafe fn new(array: *const *const c_char) -> Self {
-        let mut words = Self::none();
-        loop {
-            // SAFETY: no element before this one was the last.
-            let element = unsafe { array.add(words.count) };
-            // SAFETY: it is an element of the array.
-            let pointer = unsafe { element.read() };
-            if pointer.is_null() {
-                return words;
-            }
-            if words.count == WORDS_MAX {
-                words.whole = array;
-                return words;
-            }
-            words.pointers[words.count] = pointer;
-            words.count += 1;
-        }
+        Self { array, strings: PhantomData }
     }
 
     /// Each of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &CStr> {
-        self.pointers.iter().take(self.count).map(|pointer| {
-            // SAFETY: every pointer that counts came from C, or from a text that ends with a zero byte and is not moved.
-            unsafe { CStr::from_ptr(*pointer) }
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a CStr> {
+        let mut next = self.array;
+        iter::from_fn(move || {
+            // SAFETY: no element before this one was the null pointer at the end.
+            let word = unsafe { next.read() };
+            if word.is_null() {
+                return None;
+            }
+            // SAFETY: this element was not the last.
+            next = unsafe { next.add(1) };
+            // SAFETY: every element but the last points to a C string that lives for `'a`.
+            Some(unsafe { CStr::from_ptr(word) })
         })
     }
 
-    /// Adds one of the process's own words at the end, or a part of one; false if there are too many.
-    pub(crate) fn push(&mut self, word: &CStr) -> bool {
-        self.put(self.count, word.as_ptr())
+    /// True if there are none.
+    pub(crate) fn is_empty(self) -> bool {
+        self.iter().next().is_none()
     }
 
-    /// Adds all of `others` behind the first `skip`; false if there are too many.
-    pub(crate) fn extend(&mut self, others: &Words, skip: usize) -> bool {
-        let count = others.count.max(skip);
-        others.whole.is_null()
-            && others.pointers[skip..count].iter().all(|pointer| self.put(self.count, *pointer))
-    }
-
-    /// Adds a text at the end, which is not moved as long as this is used; false if there are too many.
-    pub(crate) fn push_text(&mut self, text: &Text) -> bool {
-        self.put(self.count, text.as_ptr())
+    /// All but the first.
+    pub(crate) fn rest(self) -> Self {
+        if self.is_empty() {
+            return self;
+        }
+        // SAFETY: the first element is not the null pointer at the end.
+        Self { array: unsafe { self.array.add(1) }, ..self }
     }
 
     /// The value of a variable that is set to something.
-    pub(crate) fn value(&self, name: &CStr) -> Option<&CStr> {
+    pub(crate) fn value(self, name: &CStr) -> Option<&'a CStr> {
         self.iter().find_map(|word| {
             let rest = word.to_bytes_with_nul().strip_prefix(name.to_bytes())?.strip_prefix(b"=")?;
             CStr::from_bytes_with_nul(rest).ok().filter(|value| !value.is_empty())
@@ -87,36 +70,72 @@ impl Words {
     }
 
     /// True if a variable is set to yes.
-    pub(crate) fn is_on(&self, name: &CStr) -> bool {
+    pub(crate) fn is_on(self, name: &CStr) -> bool {
         self.value(name).is_some_and(|value| matches!(value.to_bytes(), b"1" | b"true"))
     }
+}
 
-    /// Sets a variable to what `text` says, which is `NAME=value` and not moved as long as this is used. Without room, nothing is set.
-    pub(crate) fn set(&mut self, text: &Text) {
-        let name = text.bytes().split_inclusive(|byte| *byte == b'=').next().unwrap_or_default();
-        let at = self.iter().position(|word| word.to_bytes().starts_with(name)).unwrap_or(self.count);
-        let _ = self.put(at, text.as_ptr());
+/// Words that are put together. Memory that is not used is not touched: each page of it would be a microsecond of the function's start.
+pub(crate) struct List<'a> {
+    /// The words, and behind them a null pointer.
+    pointers: [MaybeUninit<*const c_char>; LIST_WORDS_MAX + 1],
+    count: usize,
+    is_whole: bool,
+    strings: PhantomData<&'a CStr>,
+}
+
+impl<'a> List<'a> {
+    /// None.
+    pub(crate) fn new() -> Self {
+        let pointers = [const { MaybeUninit::uninit() }; LIST_WORDS_MAX + 1];
+        let mut list = Self { pointers, count: 0, is_whole: true, strings: PhantomData };
+        list.pointers[0].write(ptr::null());
+        list
     }
 
-    fn put(&mut self, at: usize, pointer: *const c_char) -> bool {
-        let has_room = self.whole.is_null() && at < WORDS_MAX;
-        if has_room {
-            self.pointers[at] = pointer;
-            self.count = self.count.max(at + 1);
+    /// Adds one at the end.
+    pub(crate) fn push(&mut self, word: &'a CStr) {
+        if self.count == LIST_WORDS_MAX {
+            self.is_whole = false;
+            return;
         }
-        has_room
+        self.pointers[self.count].write(word.as_ptr());
+        self.count += 1;
+        self.pointers[self.count].write(ptr::null());
     }
 
-    fn array(&self) -> *const *const c_char {
-        if self.whole.is_null() { self.pointers.as_ptr() } else { self.whole }
+    /// Adds others at the end.
+    pub(crate) fn extend(&mut self, words: Words<'a>) {
+        words.iter().for_each(|word| self.push(word));
+    }
+
+    /// Sets the variable that `NAME=value` names.
+    pub(crate) fn set(&mut self, variable: &'a CStr) {
+        let name = variable.to_bytes().split_inclusive(|byte| *byte == b'=').next().unwrap_or_default();
+        let known = self.words().iter().position(|word| word.to_bytes().starts_with(name));
+        match known {
+            Some(at) => {
+                self.pointers[at].write(variable.as_ptr());
+            }
+            None => self.push(variable),
+        }
+    }
+
+    /// What was put together, if all of it had room.
+    pub(crate) fn whole(&self) -> Option<Words<'_>> {
+        self.is_whole.then(|| self.words())
+    }
+
+    fn words(&self) -> Words<'_> {
+        Words { array: self.pointers.as_ptr().cast(), strings: PhantomData }
     }
 }
 
 /// Becomes the program that `command` names first, looked up as a shell does. Returns if that cannot be.
-pub(crate) fn become_program(command: &Words, environment: &Words) {
+pub(crate) fn become_program(command: Words<'_>, environment: Words<'_>) {
     let Some(name) = command.iter().next() else { return };
     // SAFETY: a C string, and two arrays of C strings with a null pointer at their ends.
-    unsafe { libc::execvpe(name.as_ptr(), command.array(), environment.array()) };
+    unsafe { libc::execvpe(name.as_ptr(), command.array, environment.array) };
 }
 
 /// Writes to standard output (1) or standard error (2). Nobody is there to tell that nobody reads.
