@@ -69,10 +69,10 @@ fn run(arguments: Words<'_>, environment: Words<'_>) -> c_int {
     let is_disabled = environment.is_on(c"TRACE_AGENT_DISABLED");
     let address = if is_disabled { None } else { ask::attach(environment) };
     let preload = address.as_ref().and_then(|_| program::preload(environment));
+    let variables = [address.as_ref().and_then(Text::c_str), preload.as_ref().and_then(Text::c_str)];
     let mut changed = List::new();
     changed.extend(environment);
-    address.as_ref().and_then(Text::c_str).into_iter().for_each(|variable| changed.set(variable));
-    preload.as_ref().and_then(Text::c_str).into_iter().for_each(|variable| changed.set(variable));
+    variables.into_iter().flatten().for_each(|variable| changed.set(variable));
     // One that is longer than a list is passed on as it is.
     let environment = changed.whole().unwrap_or(environment);
     become_program(command, environment);
