@@ -13,6 +13,9 @@ use crate::say::lock;
 /// Answers of the runtime that are remembered: they may come before the INVOKE event that they belong to.
 const ANSWERS_MAX: usize = 64;
 
+/// Invocations whose connection was closed, and whose answer is still waited for: those of dead runtimes stay until others come.
+const PARTED_MAX: usize = 64;
+
 /// Requests of which the platform's last word is remembered, for the same reason.
 const WORDS_MAX: usize = 16;
 
@@ -52,6 +55,18 @@ enum Place {
     Waiting,
     /// It got this one.
     Running(String),
+    /// It got this one, and was closed then. The runtime may have a connection for each call, as Ruby's does, or be dead.
+    Parted(String, Instant),
+}
+
+impl Place {
+    /// The invocation that the runtime has, as far as this connection tells.
+    fn request_id(&self) -> Option<&String> {
+        match self {
+            Place::Waiting => None,
+            Place::Running(request_id) | Place::Parted(request_id, _) => Some(request_id),
+        }
+    }
 }
 
 /// The invocation that runs now.
@@ -102,10 +117,7 @@ impl Turn {
     /// invocation. The runtime may have got it before the INVOKE event comes here.
     pub(crate) fn request_id(&self) -> Option<String> {
         let state = lock(&self.state);
-        let mut running = state.runtime.iter().filter_map(|(_, place)| match place {
-            Place::Running(request_id) => Some(request_id),
-            Place::Waiting => None,
-        });
+        let mut running = state.runtime.iter().filter_map(|(_, place)| place.request_id());
         match (running.next(), running.next()) {
             (Some(request_id), None) => Some(request_id.clone()),
             // Managed Instances run several at a time, and a bare hook does not know its own.
@@ -137,20 +149,33 @@ impl Turn {
 
     /// The runtime got an invocation on this connection, or an answer without one.
     pub(crate) fn runtime_runs(&self, connection: u64, request_id: Option<&str>) {
+        if let Some(request_id) = request_id {
+            let mut state = lock(&self.state);
+            // Another attempt: what became of the last one says nothing of it.
+            state.answers.retain(|(answered, _)| answered != request_id);
+            state.runtime.retain(|(_, place)| place.request_id().is_none_or(|known| known != request_id));
+            state.broken_off.take_if(|broken_off| broken_off == request_id);
+        }
         self.place(connection, request_id.map(|request_id| Place::Running(request_id.to_owned())));
     }
 
     /// The runtime, or Lambda, closed this connection.
     pub(crate) fn runtime_left(&self, connection: u64) {
-        {
+        let left = lock(&self.state).runtime.iter().find_map(|(other, place)| match place {
+            Place::Running(request_id) if *other == connection => Some(request_id.clone()),
+            _ => None,
+        });
+        if let Some(request_id) = &left {
             let mut state = lock(&self.state);
-            let left = state.runtime.iter().find_map(|(other, place)| match place {
-                Place::Running(request_id) if *other == connection => Some(request_id.clone()),
-                _ => None,
-            });
-            state.broken_off = left.or(state.broken_off.take());
+            state.broken_off = Some(request_id.clone());
+            let is_parted = |(_, place): &(u64, Place)| matches!(place, Place::Parted(..));
+            if state.runtime.iter().filter(|place| is_parted(place)).count() >= PARTED_MAX
+                && let Some(oldest) = state.runtime.iter().position(is_parted)
+            {
+                state.runtime.remove(oldest);
+            }
         }
-        self.place(connection, None);
+        self.place(connection, left.map(|request_id| Place::Parted(request_id, Instant::now())));
     }
 
     /// What is known of the end of the open invocation.
@@ -177,7 +202,7 @@ impl Turn {
     /// The runtime answered an invocation, on whichever connection.
     pub(crate) fn runtime_answered(&self, request_id: &str, answer: Answer) {
         let mut state = lock(&self.state);
-        state.runtime.retain(|(_, place)| !matches!(place, Place::Running(running) if running == request_id));
+        state.runtime.retain(|(_, place)| place.request_id().is_none_or(|running| running != request_id));
         if state.answers.len() >= ANSWERS_MAX {
             state.answers.pop_front();
         }
@@ -186,8 +211,9 @@ impl Turn {
     }
 
     /// Waits for the runtime's answer to the open invocation, as long as one can come: the runtime is there, the platform
-    /// has not ended the invocation, and `until` is not over. `None` if it cannot.
-    pub(crate) fn wait_answer(&self, until: Instant) -> Option<Answer> {
+    /// has not ended the invocation, and `until` is not over. A runtime that closed its connection is taken to be there for `grace` more.
+    /// `None` if no answer can come.
+    pub(crate) fn wait_answer(&self, until: Instant, grace: Duration) -> Option<Answer> {
         let mut state = lock(&self.state);
         loop {
             let open = state.open.as_ref()?;
@@ -195,13 +221,13 @@ impl Turn {
             if let Some((_, answer)) = answer {
                 return Some(*answer);
             }
-            let can_come = state.word() < Some(Word::Done)
-                && state.runtime.iter().any(|(_, place)| match place {
-                    Place::Waiting => true,
-                    Place::Running(request_id) => request_id == open,
-                });
-            let left = until.saturating_duration_since(Instant::now());
-            if !can_come || left.is_zero() {
+            let can_come_until = state.runtime.iter().filter_map(|(_, place)| match place {
+                Place::Waiting => Some(until),
+                Place::Running(request_id) => (request_id == open).then_some(until),
+                Place::Parted(request_id, since) => (request_id == open).then_some(until.min(*since + grace)),
+            });
+            let left = can_come_until.max()?.saturating_duration_since(Instant::now());
+            if state.word() >= Some(Word::Done) || left.is_zero() {
                 return None;
             }
             state = self.wait_change(state, left);
@@ -264,9 +290,9 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_runtime_that_does_not_use_the_proxy() {
         let turn = Turn::default();
-        assert_eq!(turn.wait_answer(later()), None);
+        assert_eq!(turn.wait_answer(later(), Duration::ZERO), None);
         turn.opened("1".to_owned());
-        assert_eq!(turn.wait_answer(later()), None);
+        assert_eq!(turn.wait_answer(later(), Duration::ZERO), None);
     }
 
     #[test]
@@ -277,7 +303,7 @@ mod tests {
         turn.runtime_answered("1", Answer::Error);
         turn.runtime_waits(7);
         turn.opened("1".to_owned());
-        assert_eq!(turn.wait_answer(later()), Some(Answer::Error));
+        assert_eq!(turn.wait_answer(later(), Duration::ZERO), Some(Answer::Error));
     }
 
     #[test]
@@ -286,11 +312,46 @@ mod tests {
         turn.opened("1".to_owned());
         turn.runtime_runs(7, Some("1"));
         turn.runtime_left(7);
-        assert_eq!((turn.wait_answer(later()), turn.ending()), (None, Ending::BrokenOff));
+        assert_eq!((turn.wait_answer(later(), Duration::ZERO), turn.ending()), (None, Ending::BrokenOff));
 
         turn.runtime_runs(8, Some("1"));
         turn.heard(vec![("1".to_owned(), Word::Done)]);
-        assert_eq!(turn.wait_answer(later()), None);
+        assert_eq!(turn.wait_answer(later(), Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_runtime_with_a_connection_for_each_call_is_not_dead() {
+        let turn = Turn::default();
+        turn.opened("1".to_owned());
+        turn.runtime_waits(7);
+        turn.runtime_runs(7, Some("1"));
+        turn.runtime_left(7);
+        assert_eq!(turn.request_id().as_deref(), Some("1"));
+        std::thread::scope(|scope| {
+            let wait = scope.spawn(|| turn.wait_answer(later(), Duration::from_secs(60)));
+            turn.runtime_answered("1", Answer::Error);
+            assert_eq!(wait.join().unwrap(), Some(Answer::Error));
+        });
+        assert_eq!(turn.ending(), Ending::Over);
+        // Dead ones are forgotten in the end.
+        for connection in 0..1000 {
+            turn.runtime_runs(connection, Some(&connection.to_string()));
+            turn.runtime_left(connection);
+        }
+        assert_eq!(lock(&turn.state).runtime.len(), PARTED_MAX);
+    }
+
+    #[test]
+    fn the_last_attempts_answer_is_not_the_next_ones() {
+        let turn = Turn::default();
+        turn.opened("1".to_owned());
+        turn.runtime_runs(7, Some("1"));
+        turn.runtime_answered("1", Answer::Error);
+        turn.runtime_runs(7, Some("1"));
+        turn.opened("1".to_owned());
+        assert_eq!(turn.ending(), Ending::Unknown);
+        turn.heard(vec![("1".to_owned(), Word::Done)]);
+        assert_eq!(turn.wait_answer(later(), Duration::ZERO), None);
     }
 
     #[test]
@@ -299,7 +360,7 @@ mod tests {
         turn.opened("1".to_owned());
         turn.runtime_waits(7);
         std::thread::scope(|scope| {
-            let wait = scope.spawn(|| turn.wait_answer(later()));
+            let wait = scope.spawn(|| turn.wait_answer(later(), Duration::ZERO));
             turn.runtime_runs(7, Some("1"));
             turn.runtime_answered("1", Answer::Response);
             assert_eq!(wait.join().unwrap(), Some(Answer::Response));

@@ -1,5 +1,6 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use trace_attach::{Meeting, Verdict};
 
@@ -147,7 +148,7 @@ fn an_error_is_copied_and_ends_the_turn() {
     let mut stand = stand();
     stand.turn.opened(ID.to_owned());
     stand.exchange(&recorded()[1], ACCEPTED);
-    assert_eq!(stand.turn.wait_answer(later()), Some(Answer::Error));
+    assert_eq!(stand.turn.wait_answer(later(), Duration::ZERO), Some(Answer::Error));
     assert!(stand.worker.hold(later()));
     let lines = stand.written.lines();
     let expected = r#"{"errorMessage":"I failed!","stackTrace":[],"errorType":"errorString","frameOrder":"recent-last","kind":"exception""#;
@@ -205,7 +206,7 @@ fn the_connection_to_lambda_ends_with_a_runtime_that_dies_while_it_waits() {
     drop(stand.runtime);
     assert_eq!(lambda.read(&mut [0; 1]).unwrap(), 0);
     stand.turn.opened(ID.to_owned());
-    assert_eq!(stand.turn.wait_answer(later()), None);
+    assert_eq!(stand.turn.wait_answer(later(), Duration::ZERO), None);
 }
 
 #[test]
@@ -271,7 +272,7 @@ fn a_success_that_holds_a_failure_is_told_of_and_ends_the_turn_as_one() {
         stand.turn.opened(ID.to_owned());
         invoke(&mut stand, event, response);
         let answer = if kind.is_some() { Answer::Error } else { Answer::Response };
-        assert_eq!(stand.turn.wait_answer(later()), Some(answer), "{response}");
+        assert_eq!(stand.turn.wait_answer(later(), Duration::ZERO), Some(answer), "{response}");
         assert!(stand.worker.hold(later()));
         let lines = stand.written.lines();
         assert_eq!(lines.len(), usize::from(kind.is_some()), "{lines:?}");
@@ -284,7 +285,7 @@ fn a_stream_that_breaks_off_is_told_of() {
     let mut stand = stand();
     stand.turn.opened(ID.to_owned());
     stand.exchange(&recorded()[3], ACCEPTED);
-    assert_eq!(stand.turn.wait_answer(later()), Some(Answer::Error));
+    assert_eq!(stand.turn.wait_answer(later(), Duration::ZERO), Some(Answer::Error));
     assert!(stand.worker.hold(later()));
     assert_eq!(stand.written.lines().len(), 1);
 }

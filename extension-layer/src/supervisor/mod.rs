@@ -209,7 +209,9 @@ impl Supervisor {
     /// runtime's answer ends it; the word of the platform comes later than the end, so it is waited for only where it is wanted.
     fn hold(&self, deadline: Instant) {
         let may_have_failed = if self.turn.has_met_runtime() {
-            self.turn.wait_answer(deadline) == Some(Answer::Error)
+            // With telemetry the platform says of a dead runtime that it is.
+            let grace = if self.has_telemetry { INVOKE_TIME_DEFAULT } else { self.hold };
+            self.turn.wait_answer(deadline, grace) == Some(Answer::Error)
         } else {
             let is_prompt = self.delivery == Delivery::Prompt || self.worker.expects_failures();
             if is_prompt && self.has_telemetry {
@@ -236,7 +238,7 @@ fn instant(deadline_ms: Option<u64>, time_default: Duration) -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::net::TcpStream;
     use std::sync::mpsc::channel;
 
@@ -358,6 +360,15 @@ mod tests {
 
     #[test]
     fn with_the_proxy_the_next_event_is_asked_for_after_the_runtimes_answer() {
+        the_answer_is_waited_for(false);
+    }
+
+    #[test]
+    fn so_it_is_if_the_runtime_has_a_connection_for_each_call() {
+        the_answer_is_waited_for(true);
+    }
+
+    fn the_answer_is_waited_for(has_connection_for_each_call: bool) {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (runtime_waits, runtime_is_waiting) = channel();
         let (invoked, invocation) = channel();
@@ -393,13 +404,20 @@ mod tests {
             let ran = scope.spawn(|| run(&config, worker));
             // Lambda invokes when runtime and extension have asked; here the extension asks on its own.
             invocation.recv().unwrap();
-            let runtime = loop {
+            let connect = || loop {
                 if let Ok(stream) = TcpStream::connect(free) {
                     break stream;
                 }
             };
+            let mut runtime = connect();
             send(&runtime, "GET /2018-06-01/runtime/invocation/next", "");
             runtime_is_waiting.recv().unwrap();
+            if has_connection_for_each_call {
+                runtime.read_exact(&mut [0; 64]).unwrap();
+                runtime = connect();
+                // Time to take it for dead.
+                thread::sleep(Duration::from_millis(100));
+            }
             send(&runtime, "POST /2018-06-01/runtime/invocation/r1/error", r#"{"errorMessage":"I failed!"}"#);
             ran.join().unwrap().unwrap();
         });
