@@ -93,7 +93,7 @@ impl Proxy {
     }
 
     /// The runtime posted an error.
-    fn failed(&self, route: &Route, request: &RequestHead, copied: Copied) {
+    fn failed(&mut self, route: &Route, request: &RequestHead, copied: Copied) {
         let (source, request_id) = match route {
             Route::Error(request_id) => (Source::Invocation, Some(request_id)),
             _ => (Source::Init, None),
@@ -103,12 +103,13 @@ impl Proxy {
         self.drain_capture();
         self.worker.report(&Message::Posted(posted), Some(failure));
         if let Some(request_id) = request_id {
+            self.asked.answered(request_id);
             self.turn.runtime_answered(request_id, Answer::Error);
         }
     }
 
     /// Lambda took the runtime's response, which may hold a failure.
-    fn responded(&self, request_id: &str, failure: Option<(Inside, Vec<u8>)>) {
+    fn responded(&mut self, request_id: &str, failure: Option<(Inside, Vec<u8>)>) {
         let answer = match failure {
             Some((inside, body)) => {
                 let source = if inside == Inside::Batch { Source::Batch } else { Source::Invocation };
@@ -120,6 +121,7 @@ impl Proxy {
             }
             None => Answer::Response,
         };
+        self.asked.answered(request_id);
         self.turn.runtime_answered(request_id, answer);
     }
 }

@@ -4,7 +4,7 @@
 //! its response may hold: only the response to a batch or a durable execution is copied, and only its beginning. Of a streamed response the
 //! trailers are. A response that looks as if it held a failure goes to the worker, which reads it.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
 use memchr::memmem;
 
@@ -24,7 +24,7 @@ pub(super) const EVENT_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a response that are copied: 3,000 failures of a batch, or a durable function's error. Of more, what comes first is enough.
 const RESPONSE_BYTES_MAX: usize = 256 * 1024;
 
-/// Invocations whose responses are looked at: as many as may run at a time. The responses to others are passed on unseen.
+/// Invocations whose responses are looked at: as many as may run at a time. Of more, the oldest is forgotten: nobody answered it.
 const ASKED_MAX: usize = 4 * 1024;
 
 /// The beginning of something that passes.
@@ -96,16 +96,17 @@ impl Watch {
 #[derive(Debug)]
 pub(super) struct Asked {
     counts: ResponseFailures,
-    running: HashMap<String, Inside>,
+    running: VecDeque<(String, Inside)>,
 }
 
 impl Asked {
     pub(super) fn new(counts: ResponseFailures) -> Asked {
-        Asked { counts, running: HashMap::new() }
+        Asked { counts, running: VecDeque::new() }
     }
 
     /// An invocation was given `event`, or something that begins with it.
     pub(super) fn given(&mut self, request_id: &str, event: &[u8]) {
+        self.answered(request_id);
         let inside = if self.counts.durable && memmem::find(event, b"\"DurableExecutionArn\"").is_some() {
             Inside::Durable
         } else if self.counts.batch && has_records(event) {
@@ -113,20 +114,26 @@ impl Asked {
         } else {
             return;
         };
-        // What is never answered stays: the function was reset, and we with it.
-        if self.running.len() < ASKED_MAX {
-            self.running.insert(request_id.to_owned(), inside);
+        if self.running.len() >= ASKED_MAX {
+            self.running.pop_front();
         }
+        self.running.push_back((request_id.to_owned(), inside));
     }
 
     /// What is to be kept of its response. Go's client sends trailers without calling the response streamed.
-    pub(super) fn response(&mut self, request_id: &str) -> Watch {
-        let content = self.running.remove(request_id).map(|inside| (inside, Copied::new(RESPONSE_BYTES_MAX)));
+    pub(super) fn response(&self, request_id: &str) -> Watch {
+        let asked = self.running.iter().find(|(running, _)| running == request_id);
+        let content = asked.map(|(_, inside)| (*inside, Copied::new(RESPONSE_BYTES_MAX)));
         let trailers = self.counts.stream.then(Vec::new);
         if content.is_none() && trailers.is_none() {
             return Watch::Nothing;
         }
         Watch::Response(Response { content, trailers })
+    }
+
+    /// It is over: Lambda took its response, or its error.
+    pub(super) fn answered(&mut self, request_id: &str) {
+        self.running.retain(|(running, _)| running != request_id);
     }
 }
 
@@ -218,6 +225,23 @@ mod tests {
     }
 
     #[test]
+    fn a_response_is_looked_at_until_the_invocation_is_answered() {
+        let mut asked = Asked::new(ResponseFailures { stream: false, ..ALL });
+        asked.given("1", QUEUE);
+        let is_watched = |asked: &Asked| matches!(asked.response("1"), Watch::Response(_));
+        // One that Lambda refused is sent again.
+        assert!(is_watched(&asked) && is_watched(&asked));
+        asked.answered("1");
+        assert!(!is_watched(&asked));
+        // Those that nobody answers make room for others.
+        (2..10_000).for_each(|number| asked.given(&number.to_string(), QUEUE));
+        asked.given("1", QUEUE);
+        assert!(is_watched(&asked));
+        asked.given("1", b"{}");
+        assert!(!is_watched(&asked));
+    }
+
+    #[test]
     fn what_is_copied_is_bounded() {
         let mut copied = Copied::new(10);
         copied.see(b"0123456");
@@ -225,7 +249,7 @@ mod tests {
         copied.see(b"789x");
         assert_eq!((&copied.bytes[..], copied.is_truncated), (&b"0123456789"[..], true));
         let mut asked = Asked::new(ALL);
-        (0..10_000).for_each(|number| asked.given(&number.to_string(), QUEUE));
+        (0..5_000).for_each(|number| asked.given(&number.to_string(), QUEUE));
         assert_eq!(asked.running.len(), ASKED_MAX);
     }
 }
