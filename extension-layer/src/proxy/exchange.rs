@@ -53,6 +53,8 @@ struct Exchange {
     upward: Option<Body>,
     /// True if Lambda got all of it.
     is_whole: bool,
+    /// True once it is told that no more of it will be passed on.
+    is_told: bool,
     /// True if the runtime has nothing more to say, not even another request, and Lambda knows.
     has_left: bool,
     watch: Watch,
@@ -99,7 +101,8 @@ impl Connection {
         let lambda_is_clear = self.lambda.as_ref().is_none_or(Wire::is_clear);
         let runtime_is_clear = self.runtime.is_clear();
         match &self.state {
-            State::Idle | State::Attach(..) => [(true, true), (true, false)],
+            State::Idle => [(runtime_is_clear, runtime_is_clear), (true, false)],
+            State::Attach(..) => [(true, true), (false, false)],
             State::Exchange(exchange) => {
                 let is_coming = exchange.upward.is_some();
                 let is_answering = !exchange.is_answered();
@@ -140,8 +143,12 @@ impl Connection {
             }
             return true;
         }
+        if !self.runtime.is_clear() {
+            return false;
+        }
         match self.runtime.reader.read_head() {
             Ok(Some(head)) => self.take_head(head, proxy),
+            // Half a head is no request, and nobody waits for an answer to it.
             Ok(None) if self.runtime.has_ended() => self.state = State::Over,
             Ok(None) if RequestHead::may_begin_with(self.runtime.reader.unread()) => {
                 return self.receive_runtime(proxy);
@@ -177,6 +184,7 @@ impl Connection {
             request,
             upward: Some(Body::new(framing)),
             is_whole: false,
+            is_told: false,
             has_left: false,
             watch,
             downward: Downward::Head,
@@ -243,6 +251,7 @@ impl Connection {
         }
         if self.runtime.has_ended() {
             // Lambda sees that the rest will not come, and may say so.
+            lambda.send(self.runtime.reader.unread());
             lambda.finish();
             (exchange.upward, exchange.has_left) = (None, true);
             exchange.request_ends(self.number, proxy);
@@ -256,7 +265,7 @@ impl Connection {
         let (State::Exchange(exchange), Some(lambda)) = (&mut self.state, &mut self.lambda) else {
             return false;
         };
-        if !self.runtime.is_clear() {
+        if !self.runtime.is_clear() && !exchange.is_answered() {
             return false;
         }
         match &mut exchange.downward {
@@ -386,7 +395,9 @@ impl Connection {
         let Some(lambda) = &mut self.lambda else { return false };
         let has_passed = pass_unread(&mut self.runtime, lambda) | pass_unread(lambda, &mut self.runtime);
         let is_over = |wire: &Wire| wire.has_ended() && wire.is_clear();
-        if is_over(&self.runtime) && is_over(lambda) || lambda.has_ended() && self.runtime.is_refused() {
+        // Nobody reads what one of them still says, and the other has nothing more to say.
+        let is_unheard = lambda.has_ended() && (self.runtime.is_refused() || lambda.is_refused());
+        if is_over(&self.runtime) && is_over(lambda) || is_unheard && self.runtime.is_clear() {
             self.state = State::Over;
             return true;
         }
@@ -465,8 +476,11 @@ impl Connection {
 }
 
 impl Exchange {
-    /// The request is passed on, as far as it will be.
+    /// The request is passed on, as far as it will be. It is told once.
     fn request_ends(&mut self, connection: u64, proxy: &mut Proxy) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
         match &self.route {
             Route::Next if self.is_whole => proxy.runtime_waits(connection),
             // The failure is real whatever becomes of the report. It is told while Lambda works on its answer.

@@ -24,6 +24,8 @@ pub(super) struct Wire {
     has_ended: bool,
     /// True once what is sent is thrown away: the other side does not take it.
     is_refused: bool,
+    /// True if that is so because the other side has reset the connection: whoever learns it first, the end that is read then is none.
+    is_reset: bool,
     closes_after_sending: bool,
     /// What the poller watches for, if it watches.
     pub(super) watched: Option<EventFlags>,
@@ -39,6 +41,7 @@ impl Wire {
             is_ready: false,
             has_ended: false,
             is_refused: false,
+            is_reset: false,
             closes_after_sending: false,
             watched: None,
         }
@@ -104,8 +107,9 @@ impl Wire {
                 Ok(some) => written += some,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
+                Err(error) => {
                     self.is_refused = true;
+                    self.is_reset = error.kind() == io::ErrorKind::ConnectionReset;
                     return bytes.len();
                 }
             }
@@ -139,6 +143,10 @@ impl Wire {
             return Ok(false);
         }
         match self.reader.try_fill() {
+            Ok(0) if self.is_reset => {
+                self.has_ended = true;
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
             Ok(read) => {
                 self.has_ended = read == 0;
                 Ok(true)

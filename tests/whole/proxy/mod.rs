@@ -53,6 +53,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("proxy: a Lambda that accepts nobody holds up nobody else", streams::not_accepted),
         test("proxy: what comes in a freeze is served after it", streams::frozen),
         test("proxy: who does not read stops the sender, and nobody else", streams::stuck),
+        test("proxy: a reset while a body is stuck is a reset for the runtime", streams::reset_while_stuck),
         test("proxy: what stands still costs no CPU and holds up nobody", streams::standing_still),
         test("proxy: a thousand runtimes wait at once", crowds::a_thousand_wait),
         test("proxy: a thousand connections that say nothing", crowds::a_thousand_say_nothing),

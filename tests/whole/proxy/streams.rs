@@ -460,6 +460,21 @@ fn flood(peer: &Peer, most: usize) -> Result<usize, Stop> {
 
 const FLOOD: usize = 64 * 1024 * 1024;
 
+/// A reset is one for the runtime too, also if the proxy learns of it by writing.
+pub(super) fn reset_while_stuck() -> Outcome {
+    let stand = Stand::start()?;
+    for way in WAYS {
+        let mut pair = Pair::open(&stand, way)?;
+        pair.client.send(format!("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: {FLOOD}\r\n\r\n"));
+        pair.lambda()?;
+        holds(flood(&pair.client, FLOOD)? < FLOOD, format!("{way:?}: nothing is stuck"))?;
+        pair.lambda()?.reset();
+        equal(pair.client_ends("for a Lambda that resets")?, End::Reset, &format!("{way:?}: the end"))?;
+    }
+    stand.wait_quiet()?;
+    stand.finish()
+}
+
 /// The most that the extension's memory may grow by one connection that is stuck, in KiB.
 const STUCK_KIB_MAX: usize = 256;
 
