@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::proxy::Proxy;
 use crate::proxy::exchange::Connection;
@@ -14,8 +15,12 @@ use crate::proxy::wire::Wire;
 use crate::say::guarded;
 
 /// Connections of the runtime at once: Managed Instances ask for as many invocations as they may run side by side. Each takes two of the
-/// process's descriptors, of which there are 4096 there. One more waits in the listener's queue until another is closed.
+/// process's descriptors, of which there are 4096 there; where there are fewer, fewer are served. One more waits in the listener's queue
+/// until another is closed.
 const CONNECTIONS_MAX: usize = 1_900;
+
+/// Descriptors that are left to all others: the ways in, Lambda's API, the worker.
+const DESCRIPTORS_LEFT: usize = 32;
 
 /// How long no connection is accepted after that failed: there are no descriptors, or no memory.
 const ACCEPT_REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -32,6 +37,7 @@ pub(super) struct Poller {
     listener: TcpListener,
     is_listening: bool,
     connections: HashMap<u64, Connection>,
+    connections_max: usize,
     numbers: u64,
 }
 
@@ -40,7 +46,8 @@ impl Poller {
         listener.set_nonblocking(true)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
-        Ok(Poller { epoll, listener, is_listening: true, connections: HashMap::new(), numbers: 0 })
+        let (connections, connections_max) = (HashMap::new(), connections_max());
+        Ok(Poller { epoll, listener, is_listening: true, connections, connections_max, numbers: 0 })
     }
 
     /// Serves for ever.
@@ -69,7 +76,7 @@ impl Poller {
                 }
             }
             if rest.is_none() {
-                self.listen(self.connections.len() < CONNECTIONS_MAX);
+                self.listen(self.connections.len() < self.connections_max);
             }
         }
     }
@@ -132,6 +139,15 @@ impl Poller {
             self.is_listening = listens;
         }
     }
+}
+
+/// How many connections there are descriptors for, once this process has as many as it may have.
+fn connections_max() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    // What is refused stays as it was, and is counted with.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let descriptors = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |current| current as usize);
+    (descriptors.saturating_sub(DESCRIPTORS_LEFT) / 2).clamp(1, CONNECTIONS_MAX)
 }
 
 /// Tells the kernel what to watch a wire for. One that waits for nothing is not watched: that it broke would be told again and again.
