@@ -1,7 +1,7 @@
 //! One request and its answer, from either side.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
@@ -48,9 +48,11 @@ impl Endpoint {
         Ok(Endpoint { path: path.trim_end_matches('/').to_owned(), authority })
     }
 
-    /// Begins to connect, to the first of its addresses. What is written meanwhile has to wait.
+    /// Begins to connect. What is written meanwhile has to wait. Lambda gives an address; of the several that a name may have the one is taken at
+    /// which emulators listen.
     pub(crate) fn connect_without_waiting(&self) -> io::Result<TcpStream> {
-        let address = self.authority.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let addresses = self.authority.to_socket_addrs()?;
+        let address = addresses.min_by_key(SocketAddr::is_ipv6).ok_or(io::ErrorKind::AddrNotAvailable)?;
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;

@@ -184,9 +184,14 @@ impl Fields {
         self.iter().filter(|field| field.name.eq_ignore_ascii_case(name.as_bytes())).map(|field| field.value)
     }
 
+    /// What the fields called `name` list.
+    pub(crate) fn tokens(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.all(name).flat_map(tokens)
+    }
+
     /// True if a field called `name` lists `token`.
     pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
-        self.all(name).flat_map(tokens).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
+        self.tokens(name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
     }
 
     /// How the head says that the body is delimited, if it says so in one way only: what RFC 9112 6.3 lets a receiver refuse is refused.

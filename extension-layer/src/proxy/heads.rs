@@ -34,6 +34,9 @@ pub(super) fn answer_head(fields: &Fields, closes: bool) -> Vec<u8> {
 
 /// Every field that does not end here, as it came.
 fn push_fields(head: &mut Vec<u8>, fields: &Fields, host: Option<&str>) {
+    // Mostly none. A head may have thousands of fields, so they are looked for once.
+    let listed: Vec<&[u8]> = fields.tokens("connection").collect();
+    let is_listed = |name: &str| listed.iter().any(|token| token.eq_ignore_ascii_case(name.as_bytes()));
     for field in fields.iter() {
         let name = std::str::from_utf8(field.name).unwrap_or_default();
         let is_host = name.eq_ignore_ascii_case("host");
@@ -45,7 +48,7 @@ fn push_fields(head: &mut Vec<u8>, fields: &Fields, host: Option<&str>) {
             }
             _ if HOP_BY_HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop)) => {}
             // What frames the body must go where the body goes, whatever `Connection` says of it.
-            _ if !frames_body(name) && fields.has_token("connection", name) => {}
+            _ if !frames_body(name) && is_listed(name) => {}
             _ => head.extend_from_slice(field.line),
         }
     }
