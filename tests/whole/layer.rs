@@ -240,6 +240,11 @@ fn the_wrapper_fails_open() -> Outcome {
     fs::write(&file, format!("{address} a1\n"))?;
     longer_than_a_list(&wrapper, folder.path())?;
 
+    let another = [("TRACE_AGENT_DISABLED", "1"), ("TRACE_AGENT_EXEC_WRAPPER", "/no/such/wrapper")];
+    let output = run(Command::new(&wrapper).args(["/bin/echo", "it runs"]).envs(another))?;
+    equal(String::from_utf8_lossy(&output.stdout).trim(), "it runs", &said(&output))?;
+    holds(said(&output).contains("cannot run /no/such/wrapper"), said(&output))?;
+
     let output = run(Command::new(&wrapper).arg("/no/such/program").env("TRACE_AGENT_DISABLED", "1"))?;
     equal(output.status.code(), Some(126), "status")?;
     holds(said(&output).contains("cannot run /no/such/program"), said(&output))

@@ -60,11 +60,16 @@ fn run(arguments: Words<'_>, environment: Words<'_>) -> c_int {
         say("no program to run: name one, or put a bootstrap into the task root", b"");
         return CANNOT_RUN;
     }
-    let mut command = List::new();
-    program::wrapper(environment).into_iter().chain(own).for_each(|word| command.push(word));
-    command.extend(named);
-    // One with more arguments than a list has room for does without the other wrapper.
-    let command = command.whole().unwrap_or(named);
+    let mut program = List::new();
+    own.into_iter().for_each(|word| program.push(word));
+    program.extend(named);
+    // One with more arguments than a list has room for is C's own list, and does without the other wrapper.
+    let program = program.whole().unwrap_or(named);
+    let mut wrapped = List::new();
+    if let Some(wrapper) = program::wrapper(environment) {
+        wrapped.push(wrapper);
+        wrapped.extend(program);
+    }
 
     let is_disabled = environment.is_on(c"TRACE_AGENT_DISABLED");
     let address = if is_disabled { None } else { ask::attach(environment) };
@@ -75,8 +80,11 @@ fn run(arguments: Words<'_>, environment: Words<'_>) -> c_int {
     variables.into_iter().flatten().for_each(|variable| changed.set(variable));
     // One that is longer than a list is passed on as it is.
     let environment = changed.whole().unwrap_or(environment);
-    become_program(command, environment);
-    say("cannot run ", command.iter().next().map_or(b"", CStr::to_bytes));
+    let wrapped = wrapped.whole().filter(|wrapped| !wrapped.is_empty());
+    for command in wrapped.into_iter().chain([program]) {
+        become_program(command, environment);
+        say("cannot run ", command.iter().next().map_or(b"", CStr::to_bytes));
+    }
     CANNOT_RUN
 }
 
