@@ -478,6 +478,10 @@ impl Worker {
 
     /// Writes bare records, after `state` is let go but before anybody who saw it can: see [`Worker::wait`].
     fn write(&self, state: MutexGuard<'_, State>, lines: &[String]) {
+        // Whoever has nothing to write does not wait for those who have.
+        if lines.is_empty() {
+            return;
+        }
         let mut out = lock(&self.out);
         drop(state);
         for line in lines {
