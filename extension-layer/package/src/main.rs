@@ -35,6 +35,8 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    // cargo runs in the root, and a relative path means the caller's folder.
+    let target = std::path::absolute(target)?;
     let archs = wanted(&args.arch)?;
     for (programs, arch) in build(&root, &target, &archs)?.iter().zip(archs) {
         let packed = pack(programs, arch, &args.out)?;
