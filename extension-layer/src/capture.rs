@@ -17,6 +17,10 @@ use crate::link::{Failure, Message, Worker};
 use crate::say::{lock, spawn};
 use crate::turn::Turn;
 
+/// Reports that are taken at once: more than the kernel keeps of one socket (`net.unix.max_dgram_qlen`, 10 or 512). What comes meanwhile must not
+/// keep whoever asked.
+const QUEUED_MAX: usize = 1_024;
+
 /// The open socket, and to whom its reports go.
 pub(crate) struct Capture {
     socket: CaptureSocket,
@@ -44,7 +48,8 @@ impl Capture {
     /// Gives the worker every report that has been sent by now.
     pub(crate) fn drain(&self) {
         let mut buffer = lock(&self.buffer);
-        while let Ok(length) = self.socket.socket().recv(&mut buffer) {
+        for _ in 0..QUEUED_MAX {
+            let Ok(length) = self.socket.socket().recv(&mut buffer) else { return };
             if length > DATAGRAM_BYTES_MAX {
                 self.worker.lost("datagrams that were too long");
                 continue;
