@@ -6,7 +6,9 @@
 //!   a deadline that passed is a failure of its own, whatever was logged before.
 //! - A witness without words (a body that no reader takes) cannot disagree.
 //! - The panic hook has the bare message, which the runtime posts as `Lambda panicked: <message>`.
-//! - All others say the same type and the same message, or as much of it as a log's longest line holds.
+//! - All others say the same type and the same message, or as much of it as a log's longest line holds. How its lines end, and whether any are
+//!   empty, is not compared: a log has lines, and what stands between two of them is lost on the way.
+//! - Node's client posts a thrown value that is no error under its `typeof`, and logs it as an `Error`.
 
 use trace_record::Record;
 use trace_record::failure::{Kind, Phase, Witness};
@@ -17,7 +19,11 @@ const MESSAGE_BYTES_MAX: usize = 1024;
 /// Bytes of the shortest line that a log may have cut: Lambda's emulator does it at 64 KiB, Lambda itself at 256.
 const LOG_LINE_BYTES_MIN: usize = 60 * 1024;
 
-/// What a failure is recognized by.
+/// What Node's client calls a thrown value that is no error: whatever `typeof` says.
+const VALUES: [&str; 8] =
+    ["string", "number", "boolean", "object", "undefined", "function", "symbol", "bigint"];
+
+/// What a failure is recognized by. Its message is that of [`said`].
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Features {
     request_id: Option<String>,
@@ -25,9 +31,10 @@ pub(super) struct Features {
     kind: Option<Kind>,
     error_type: Option<String>,
     message_bytes: usize,
+    message_begin: Vec<u8>,
     message_end: Vec<u8>,
-    /// The first of its lines, if there are more.
-    first_line: Option<Vec<u8>>,
+    /// The message as it is, if it is short.
+    words: String,
     has_stack: bool,
     /// True if somebody said why it happened.
     is_explained: bool,
@@ -36,7 +43,9 @@ pub(super) struct Features {
 
 impl Features {
     pub(super) fn of(record: &Record) -> Self {
-        let message = record.error_message.as_bytes();
+        let said = said(&record.error_message);
+        let message = said.as_bytes();
+        let is_short = record.error_message.len() <= MESSAGE_BYTES_MAX;
         let is_explained = record.witnesses.iter().any(|witness| *witness != Witness::Platform);
         Self {
             request_id: record.request_id.clone(),
@@ -44,8 +53,9 @@ impl Features {
             kind: record.kind.clone(),
             error_type: record.error_type.clone(),
             message_bytes: message.len(),
+            message_begin: message[..message.len().min(MESSAGE_BYTES_MAX)].to_vec(),
             message_end: message[message.len().saturating_sub(MESSAGE_BYTES_MAX)..].to_vec(),
-            first_line: record.error_message.split_once('\n').map(|(line, _)| line.trim_end().into()),
+            words: if is_short { record.error_message.clone() } else { String::new() },
             has_stack: !record.stack_trace.is_empty(),
             is_explained,
             witnesses: record.witnesses.clone(),
@@ -70,8 +80,8 @@ impl Features {
 
     /// The words of the failure, as far as they are known here, for a `late` witness that has none.
     pub(super) fn lend_words(&self, late: &mut Record) {
-        if late.error_message.is_empty() && self.message_bytes == self.message_end.len() {
-            late.error_message = String::from_utf8_lossy(&self.message_end).into_owned();
+        if late.error_message.is_empty() {
+            late.error_message.clone_from(&self.words);
         }
     }
 
@@ -106,7 +116,7 @@ impl Features {
             _ => {
                 let is_equal =
                     (self.message_bytes, &self.message_end) == (other.message_bytes, &other.message_end);
-                self.error_type == other.error_type
+                self.has_type_of(other)
                     && (is_equal || self.is_beginning_of(other) || other.is_beginning_of(self))
             }
         }
@@ -142,12 +152,25 @@ impl Features {
         self.kind != Some(Kind::Timeout) || other.kind == Some(Kind::Timeout)
     }
 
-    /// True if this is what is left of `other` in a log: one that cuts its lines, or in which only the first is known to be the message's; or that
-    /// names the type alone, as Java's client does of a class that cannot be loaded.
+    /// True if both name one type.
+    fn has_type_of(&self, other: &Features) -> bool {
+        let is_value = |posted: &Features, logged: &Features| {
+            posted.is_seen_by(Witness::RuntimeApi)
+                && posted.error_type.as_deref().is_some_and(|name| VALUES.contains(&name))
+                && logged.is_only(Witness::Log)
+                && logged.error_type.as_deref() == Some("Error")
+        };
+        self.error_type == other.error_type || is_value(self, other) || is_value(other, self)
+    }
+
+    /// True if this is what is left of `other` in a log: one that cuts its lines, or in which only the first ones are known to be the message's; or
+    /// that names the type alone, as Java's client does of a class that cannot be loaded.
     fn is_beginning_of(&self, other: &Features) -> bool {
         let is_cut = (LOG_LINE_BYTES_MIN..other.message_bytes).contains(&self.message_bytes);
-        let is_first_line = other.first_line.as_ref() == Some(&self.message_end);
-        self.is_only(Witness::Log) && (is_cut || is_first_line || self.message_bytes == 0)
+        let rest = other.message_begin.strip_prefix(&*self.message_begin);
+        let is_whole = self.message_bytes == self.message_begin.len();
+        let has_first_lines = is_whole && rest.is_some_and(|rest| rest.starts_with(b"\n"));
+        self.is_only(Witness::Log) && (is_cut || has_first_lines || self.message_bytes == 0)
     }
 
     fn is_wordless(&self) -> bool {
@@ -161,6 +184,12 @@ impl Features {
     fn is_only(&self, witness: Witness) -> bool {
         self.witnesses.iter().all(|seen| *seen == witness)
     }
+}
+
+/// The lines of a message that say something.
+fn said(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -195,6 +224,30 @@ mod tests {
         assert!(body.is_same(&told(Witness::Platform, "Runtime.Unknown", "")));
         assert!(told(Witness::RuntimeApi, "", "").is_same(&told(Witness::Log, "E", "m")));
         assert!(!body.is_same(&Features { request_id: Some("r2".into()), ..body.clone() }));
+    }
+
+    #[test]
+    fn what_a_log_loses_between_lines_is_not_compared() {
+        for (posted, logged) in [
+            ("a\nb\n", "a\nb"),
+            ("a\n\nb", "a\nb"),
+            ("a \r\n\n\nb\nc", "a\nb"),
+            ("\na", "a"),
+            ("a\nb", "a\n"),
+        ] {
+            let (body, log) = (told(Witness::RuntimeApi, "E", posted), told(Witness::Log, "E", logged));
+            assert!(body.is_same(&log) && log.is_same(&body), "{posted:?} {logged:?}");
+        }
+        let body = told(Witness::RuntimeApi, "E", "ab\nc");
+        assert!(!body.is_same(&told(Witness::Log, "E", "a")));
+    }
+
+    #[test]
+    fn a_thrown_value_is_an_error_in_nodes_log() {
+        let log = told(Witness::Log, "Error", "null");
+        assert!(told(Witness::RuntimeApi, "object", "null").is_same(&log));
+        assert!(!told(Witness::RuntimeApi, "object", "text").is_same(&log));
+        assert!(!told(Witness::RuntimeApi, "TypeError", "null").is_same(&log));
     }
 
     #[test]
