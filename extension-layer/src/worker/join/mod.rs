@@ -211,11 +211,11 @@ impl Join {
             }
             Message::Lost { what, count } => self.lost(&what, count),
         }
+        // The runtime may be quicker than the event of its invocation, which says what the record wants to. Where there are no such events, on
+        // Managed Instances, nobody is held for the time that this takes.
         let known: Vec<String> = self.invocations.iter().map(|known| known.request_id.clone()).collect();
-        let is_known = |open: &Open| {
-            known.is_empty()
-                || open.record.request_id.as_ref().is_none_or(|request_id| known.contains(request_id))
-        };
+        let is_known =
+            |open: &Open| open.record.request_id.as_ref().is_none_or(|request_id| known.contains(request_id));
         closed.extend(self.close_where(|open| open.is_complete() && is_known(open)));
         while self.open.len() > OPEN_MAX {
             closed.extend(self.open.pop_front().map(|open| self.close(open)));
