@@ -362,11 +362,10 @@ impl Connection {
         });
         self.runtime.reader.take(passed.bytes);
         if body.is_over() {
-            // A runtime waits to begin, so the answer goes first.
+            proxy.worker.attached(std::mem::take(&mut copied.bytes));
             let nonce = &proxy.nonce;
             let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{nonce}", nonce.len());
             self.runtime.send(answer.as_bytes());
-            proxy.worker.attached(std::mem::take(&mut copied.bytes));
             self.state = State::Idle;
             return true;
         }
