@@ -317,6 +317,11 @@ fn the_bootstrap_finds_its_program() -> Outcome {
     fs::remove_file(&program)?;
     fs::copy(&bootstrap, &program)?;
     equal(start()?.status.code(), Some(126), "status")?;
+    // So would a script that names no program, which is less easily seen.
+    fs::write(&program, format!("#!/bin/sh\nexec {}\n", bootstrap.display()))?;
+    let output = start()?;
+    equal(output.status.code(), Some(126), "status")?;
+    holds(said(&output).contains("leads back to this one"), said(&output))?;
     fs::write(&program, "#!/bin/sh\necho the function\n")?;
     let output = start()?;
     equal(String::from_utf8_lossy(&output.stdout).trim(), "the function", &said(&output))

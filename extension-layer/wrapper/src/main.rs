@@ -54,6 +54,11 @@ fn run(arguments: Words<'_>, environment: Words<'_>) -> c_int {
         Some(b"--version" | b"-V") => return print(concat!("trace-agent ", env!("CARGO_PKG_VERSION"), "\n")),
         _ => {}
     }
+    let depth = program::depth(environment);
+    if depth >= program::DEPTH_MAX {
+        say("the program leads back to this one: name the function's own behind it", b"");
+        return CANNOT_RUN;
+    }
     let bootstrap = if named.is_empty() { program::bootstrap(environment) } else { None };
     let own = bootstrap.as_ref().and_then(Text::c_str);
     if named.is_empty() && own.is_none() {
@@ -74,13 +79,21 @@ fn run(arguments: Words<'_>, environment: Words<'_>) -> c_int {
     let is_disabled = environment.is_on(c"TRACE_AGENT_DISABLED");
     let address = if is_disabled { None } else { ask::attach(environment) };
     let preload = address.as_ref().and_then(|_| program::preload(environment));
-    let variables = [address.as_ref().and_then(Text::c_str), preload.as_ref().and_then(Text::c_str)];
+    let wrapped = wrapped.whole().filter(|wrapped| !wrapped.is_empty());
+    // Only what it changes, or chooses itself, can lead back to it for ever.
+    let is_own_choice = own.is_some() || wrapped.is_some() || address.is_some();
+    let depth = is_own_choice.then(|| program::depth_variable(depth + 1));
+
     let mut changed = List::new();
     changed.extend(environment);
+    let variables = [
+        address.as_ref().and_then(Text::c_str),
+        preload.as_ref().and_then(Text::c_str),
+        depth.as_ref().and_then(Text::c_str),
+    ];
     variables.into_iter().flatten().for_each(|variable| changed.set(variable));
     // One that is longer than a list is passed on as it is.
     let environment = changed.whole().unwrap_or(environment);
-    let wrapped = wrapped.whole().filter(|wrapped| !wrapped.is_empty());
     for command in wrapped.into_iter().chain([program]) {
         become_program(command, environment);
         say("cannot run ", command.iter().next().map_or(b"", CStr::to_bytes));

@@ -13,8 +13,30 @@ const OWN: &CStr = c"/proc/self/exe";
 /// The crash recorder, seen from the folder above this program's.
 const RECORDER: &[u8] = b"lib/libtrace_preload.so";
 
+/// The variable in which this program counts itself, and the bytes of it.
+const DEPTH: &CStr = c"TRACE_AGENT_DEPTH";
+const DEPTH_BYTES_MAX: usize = 32;
+
 /// Bytes of the longest `LD_PRELOAD`: our path, and what Lambda's 4 KiB of variables may have of others.
 const PRELOAD_BYTES_MAX: usize = 2 * PATH_BYTES_MAX;
+
+/// How often this program may have led to itself, through scripts that name it: two or three wrappers do, and a bootstrap without a program behind
+/// it would for ever.
+pub(crate) const DEPTH_MAX: usize = 8;
+
+/// How often this program has run before it in this place.
+pub(crate) fn depth(environment: Words<'_>) -> usize {
+    environment.value(DEPTH).and_then(|depth| depth.to_str().ok()?.parse().ok()).unwrap_or(0)
+}
+
+/// The variable that says so to the next one.
+pub(crate) fn depth_variable(depth: usize) -> Text<DEPTH_BYTES_MAX> {
+    let mut variable = Text::new();
+    variable.push(DEPTH.to_bytes());
+    variable.push(b"=");
+    variable.push_number(depth);
+    variable
+}
 
 /// The other wrapper that the command is for, if there is one.
 pub(crate) fn wrapper<'a>(environment: Words<'a>) -> Option<&'a CStr> {
