@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use trace_agent_core::cli::people::{ForPeople, Plain};
+use trace_agent_core::clock::now_ms;
 use trace_agent_core::config::{Config, Detail, Settings, SinkChoice};
+use trace_record::complete::parse_rfc3339;
 use trace_sandbox::LogEvent;
 
 use crate::stage::{self, Played, Stage};
@@ -126,9 +128,12 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<()> {
     let shown = answer_wanted && !args.quiet;
     let show = move |line: &LogEvent| {
         if shown {
-            anstream::eprintln!("{}", Plain(line.text.trim_end_matches('\n')));
+            // In one piece: standard error has no buffer, and the function waits for it.
+            let shown = format!("{}\n", Plain(line.text.trim_end_matches('\n')));
+            anstream::eprint!("{shown}");
         }
     };
+    let begun_ms = now_ms();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (played, log) = runtime.block_on(async {
         let played = stage.play(&args.event, show).await?;
@@ -140,11 +145,17 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<()> {
         out.write_all(&played.outcome.payload)?;
         out.flush()?;
     }
-    say(args, &stage, &played, log)
+    say(args, &stage, &played, begun_ms, log)
 }
 
 /// Tells on standard error where everything is.
-fn say(args: &Args, stage: &Stage, played: &Played, log: Option<PathBuf>) -> anyhow::Result<()> {
+fn say(
+    args: &Args,
+    stage: &Stage,
+    played: &Played,
+    begun_ms: i64,
+    log: Option<PathBuf>,
+) -> anyhow::Result<()> {
     if args.invocation_type == InvocationType::RequestResponse && std::io::stdout().is_terminal() {
         anstream::eprintln!();
     }
@@ -159,8 +170,10 @@ fn say(args: &Args, stage: &Stage, played: &Played, log: Option<PathBuf>) -> any
     }
     let request_id = Some(&played.outcome.request_id);
     for (file, record) in stage::records(directory)? {
-        // An init failure belongs to no request; it is this one's if it is the newest, and the file says so.
-        if record.request_id.as_ref() == request_id || record.request_id.is_none() {
+        // An init failure belongs to no request; it is this one's if it is as new.
+        let at_ms = record.timestamp.as_deref().and_then(parse_rfc3339);
+        let is_new = at_ms.is_some_and(|at_ms| at_ms >= begun_ms);
+        if record.request_id.as_ref() == request_id || record.request_id.is_none() && is_new {
             anstream::eprintln!("trace-agent: record in {}", file.display());
             if args.invocation_type == InvocationType::RequestResponse && std::io::stderr().is_terminal() {
                 anstream::eprintln!("{}", ForPeople(&record));
