@@ -21,6 +21,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("body and log line give the same record", body_and_log_line_give_the_same_record),
         test("a Rust panic is named from its debug file", a_rust_panic_is_named_from_its_debug_file),
         test("a record says what invoked the function and what went before", a_record_has_its_context),
+        test("a message with empty lines is one failure", a_message_with_empty_lines_is_one_failure),
+        test("an earlier run's failure, or its torn line, is not this one's", earlier_runs_are_not_this_one),
         test("a corrupt debug file costs names and nothing else", a_corrupt_debug_file_costs_names),
         test("an Event invocation prints nothing of the function's", an_event_invocation_prints_nothing),
         test("a good invocation leaves no record", a_good_invocation_leaves_no_record),
@@ -125,6 +127,31 @@ fn the_documented_failure_becomes_the_documented_record() -> Outcome {
         record["witnesses"].as_array().is_some_and(|seen| seen.contains(&json!("runtime-api"))),
         &record["witnesses"],
     )
+}
+
+/// What is empty between the lines of a message is lost in a log, and the failure is one all the same.
+fn a_message_with_empty_lines_is_one_failure() -> Outcome {
+    for message in ["a\\n\\nb", "a\\nb\\n"] {
+        let code = format!("def handler(event, context): raise ValueError('{message}')\n");
+        let python = Python::new(&code)?;
+        python.invoke(&[])?;
+        let record = python.record()?;
+        equal(&record["errorMessage"], &json!(message.replace("\\n", "\n")), "errorMessage")?;
+    }
+    Ok(())
+}
+
+fn earlier_runs_are_not_this_one() -> Outcome {
+    let python = Python::new("def handler(event, context): return 1\n")?;
+    let sink = format!("file:{}", python.records().display());
+    let failed = local(python.folder.path(), "/bin/false", &["--sink", &sink])?;
+    holds(said(&failed).contains("record in"), said(&failed))?;
+    // A death in the middle of a line.
+    let torn = python.records().join("+aws+lambda+checkout/trace-agent+torn.ndjson");
+    std::fs::write(torn, r#"{"errorMessage":"hal"#)?;
+    let output = python.invoke(&[])?;
+    equal((output.status.code(), &*output.stdout), (Some(0), &b"1"[..]), &said(&output))?;
+    holds(!said(&output).contains("record in"), said(&output))
 }
 
 fn body_and_log_line_give_the_same_record() -> Outcome {
