@@ -24,6 +24,8 @@ const SINK_DEFAULT: &str = ".trace-agent/logs";
 /// Runs in the function's folder. Lambda's Runtime, Extensions and Telemetry APIs are served on loopback; the real extension
 /// and your real runtime talk to them. Standard output is exactly what the invoking client would get, and the exit status
 /// is 0 once there is such an answer, be it an error of the function or not.
+///
+/// The function gets the variables that Lambda gives it and no others: `--handler-cmd "env NAME=value ..."` adds some.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The runtime and its arguments, such as "python3 -m awslambdaric lambda_function.handler"

@@ -247,7 +247,9 @@ fn the_wrapper_fails_open() -> Outcome {
 
     let output = run(Command::new(&wrapper).arg("/no/such/program").env("TRACE_AGENT_DISABLED", "1"))?;
     equal(output.status.code(), Some(126), "status")?;
-    holds(said(&output).contains("cannot run /no/such/program"), said(&output))
+    holds(said(&output).contains("cannot run /no/such/program: it does not exist"), said(&output))?;
+    let output = run(Command::new(&wrapper).arg("/etc/passwd").env("TRACE_AGENT_DISABLED", "1"))?;
+    holds(said(&output).contains("cannot run /etc/passwd: it may not be executed"), said(&output))
 }
 
 /// More variables and arguments than the wrapper has room for pass as they are.

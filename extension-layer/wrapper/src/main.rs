@@ -56,13 +56,13 @@ fn run(arguments: Words<'_>, environment: Words<'_>) -> c_int {
     }
     let depth = program::depth(environment);
     if depth >= program::DEPTH_MAX {
-        say("the program leads back to this one: name the function's own behind it", b"");
+        say(&[b"the program leads back to this one: name the function's own behind it"]);
         return CANNOT_RUN;
     }
     let bootstrap = if named.is_empty() { program::bootstrap(environment) } else { None };
     let own = bootstrap.as_ref().and_then(Text::c_str);
     if named.is_empty() && own.is_none() {
-        say("no program to run: name one, or put a bootstrap into the task root", b"");
+        say(&[b"no program to run: name one, or put a bootstrap into the task root"]);
         return CANNOT_RUN;
     }
     let mut program = List::new();
@@ -95,8 +95,9 @@ fn run(arguments: Words<'_>, environment: Words<'_>) -> c_int {
     // One that is longer than a list is passed on as it is.
     let environment = changed.whole().unwrap_or(environment);
     for command in wrapped.into_iter().chain([program]) {
-        become_program(command, environment);
-        say("cannot run ", command.iter().next().map_or(b"", CStr::to_bytes));
+        let reason = program::reason(become_program(command, environment));
+        let name = command.iter().next().map_or(&b""[..], CStr::to_bytes);
+        say(&[b"cannot run ", name, b": ", reason.as_bytes()]);
     }
     CANNOT_RUN
 }
@@ -107,17 +108,16 @@ fn print(text: &str) -> c_int {
 }
 
 /// Writes a line for the function's log.
-fn say(what: &str, name: &[u8]) {
+fn say(parts: &[&[u8]]) {
     let mut line = Text::<{ 2 * PATH_BYTES_MAX }>::new();
     line.push(b"trace-agent: ");
-    line.push(what.as_bytes());
-    line.push(name);
+    parts.iter().for_each(|part| line.push(part));
     line.push(b"\n");
     words::write(2, line.bytes());
 }
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    say("the wrapper failed", b"");
+    say(&[b"the wrapper failed"]);
     words::exit(CANNOT_RUN)
 }

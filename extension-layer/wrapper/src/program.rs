@@ -1,6 +1,6 @@
 //! Which program it becomes, and what is loaded into that.
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_int};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat, readlinkat_raw, stat};
 
@@ -76,6 +76,18 @@ pub(crate) fn preload(environment: Words<'_>) -> Option<Text<PRELOAD_BYTES_MAX>>
     }
     variable.push(recorder.bytes());
     Some(variable)
+}
+
+/// Why a program cannot be run, for the owner of the function.
+pub(crate) fn reason(errno: c_int) -> &'static str {
+    match errno {
+        libc::ENOENT => "it does not exist, or the interpreter in its first line does not",
+        libc::EACCES => "it may not be executed",
+        libc::ENOEXEC => "it is no program for this processor, and no script that begins with #!",
+        libc::E2BIG => "its arguments and variables are too long",
+        libc::ENOMEM => "there is no memory",
+        _ => "the system refuses it",
+    }
 }
 
 fn exists(path: &CStr) -> bool {

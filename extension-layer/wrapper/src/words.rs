@@ -131,11 +131,15 @@ impl<'a> List<'a> {
     }
 }
 
-/// Becomes the program that `command` names first, looked up as a shell does. Returns if that cannot be.
-pub(crate) fn become_program(command: Words<'_>, environment: Words<'_>) {
-    let Some(name) = command.iter().next() else { return };
+/// Becomes the program that `command` names first, looked up as a shell does. Returns C's number for the reason if that cannot be.
+pub(crate) fn become_program(command: Words<'_>, environment: Words<'_>) -> c_int {
+    let Some(name) = command.iter().next() else { return libc::ENOENT };
     // SAFETY: a C string, and two arrays of C strings with a null pointer at their ends.
     unsafe { libc::execvpe(name.as_ptr(), command.array, environment.array) };
+    // SAFETY: it takes nothing and gives the address of this thread's own number.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: the number lives as long as the thread, and the failed call has written it.
+    unsafe { errno.read() }
 }
 
 /// Writes to standard output (1) or standard error (2). Nobody is there to tell that nobody reads.
