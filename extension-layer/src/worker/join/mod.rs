@@ -88,6 +88,8 @@ struct Open {
     since_ms: i64,
     body_seen: bool,
     end_seen: bool,
+    /// True once the runtime has asked for the next invocation: it has no more to say of this one.
+    is_left: bool,
     /// The number of the first line of the log that is the failure's own.
     first_line: Option<u64>,
     /// The number of the closed failure that it amends.
@@ -103,7 +105,7 @@ impl Open {
     fn closes_at_ms(&self) -> i64 {
         let is_only = |witness| self.record.witnesses.iter().all(|seen| *seen == witness);
         // Complete and still open, it only waits for the event of its invocation, which is older than all that was told.
-        let wait_ms = if is_only(Witness::Platform) || self.is_complete() {
+        let wait_ms = if is_only(Witness::Platform) || self.is_complete() || self.is_left {
             LINES_AFTER_MS
         } else if is_only(Witness::Capture) {
             BODY_AFTER_MS
@@ -193,7 +195,10 @@ impl Join {
                 None => self.lost("datagrams that were no reports", 1),
             },
             Message::Telemetry(batch) => self.telemetry(&batch, sequence, now_ms),
-            Message::RuntimeNext => closed.extend(self.close_all()),
+            Message::RuntimeNext => {
+                self.finish_lines();
+                self.open.iter_mut().for_each(|open| open.is_left = true);
+            }
             Message::Flush => {
                 let rest = self.batches.finish();
                 self.events(&rest, sequence, now_ms);
@@ -212,11 +217,12 @@ impl Join {
             Message::Lost { what, count } => self.lost(&what, count),
         }
         // The runtime may be quicker than the event of its invocation, which says what the record wants to. Where there are no such events, on
-        // Managed Instances, nobody is held for the time that this takes.
-        let known: Vec<String> = self.invocations.iter().map(|known| known.request_id.clone()).collect();
+        // Managed Instances, the platform's word is as good.
+        let known = self.invocations.iter().map(|known| &known.request_id).chain(&self.started);
+        let known: Vec<String> = known.cloned().collect();
         let is_known =
             |open: &Open| open.record.request_id.as_ref().is_none_or(|request_id| known.contains(request_id));
-        closed.extend(self.close_where(|open| open.is_complete() && is_known(open)));
+        closed.extend(self.close_where(|open| (open.is_complete() || open.is_left) && is_known(open)));
         while self.open.len() > OPEN_MAX {
             closed.extend(self.open.pop_front().map(|open| self.close(open)));
         }
@@ -412,6 +418,7 @@ impl Join {
             since_ms: now_ms,
             body_seen,
             end_seen,
+            is_left: false,
             first_line,
             amends,
         });

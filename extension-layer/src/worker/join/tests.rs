@@ -221,14 +221,24 @@ fn another_attempt_of_the_same_request_is_another_failure() {
 }
 
 #[test]
-fn a_failure_that_closed_before_its_invoke_event_came_is_still_known() {
+fn a_failure_that_came_before_its_invoke_event_waits_for_it_and_is_still_known() {
     let mut join = join();
     join.see(post("invocation/r2/error", BODY), 1, 0);
-    assert_eq!(join.see(Message::RuntimeNext, 2, 1).len(), 1);
-    assert!(join.see(invoke("r2"), 3, 2).is_empty());
+    assert!(join.see(Message::RuntimeNext, 2, 1).is_empty());
+    let closed = join.see(invoke("r2"), 3, 2);
+    assert_eq!(closed.len(), 1);
+    assert_eq!(closed[0].invocation.as_ref().unwrap().request_id, "r2");
     let log = [LINE, DONE].map(|event| event.replace("r1", "r2"));
     join.see(telemetry(&[&log[0], &log[1]]), 4, 3);
     assert!(join.close_all().is_empty());
+}
+
+#[test]
+fn an_event_that_does_not_come_is_not_waited_for_long() {
+    let mut join = join();
+    join.see(post("invocation/r2/error", BODY), 1, 0);
+    join.see(Message::RuntimeNext, 2, 1);
+    assert_eq!(join.close_old(LINES_AFTER_MS).len(), 1);
 }
 
 #[test]
