@@ -16,7 +16,7 @@ mod table;
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -199,8 +199,9 @@ struct Run {
 
 /// Runs the function once; with the extension and its proxy if there is a `folder` for the records.
 fn play(program: &Program, row: Row, folder: Option<&Path>) -> Result<Run, Stop> {
+    // Each at an address of its own, or one of them may get a port that is meant for another.
     let host = own_host();
-    let (at_sandbox, at_proxy) = (free_port(host)?, free_port(host)?);
+    let (at_sandbox, at_proxy) = (free_port(own_host())?, free_port(own_host())?);
     let to_sandbox = Tap::start(host, at_sandbox)?;
     let to_proxy = folder.map(|_| Tap::start(host, at_proxy)).transpose()?;
     let entrance = to_proxy.as_ref().unwrap_or(&to_sandbox).address();
@@ -287,8 +288,9 @@ pub(crate) fn event(row: Row) -> Value {
 
 /// An address that nobody else in this process uses, so that no outgoing connection takes a port that is meant for somebody.
 fn own_host() -> Ipv4Addr {
-    static NEXT: AtomicU8 = AtomicU8::new(0);
-    Ipv4Addr::new(127, 77, 7, NEXT.fetch_add(1, Ordering::Relaxed).max(1))
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    Ipv4Addr::new(127, 77, high, low)
 }
 
 fn free_port(host: Ipv4Addr) -> Result<SocketAddr, Stop> {
