@@ -87,6 +87,8 @@ struct State {
     answers: VecDeque<(String, Answer)>,
     /// Batches of telemetry so far.
     batches: u64,
+    /// True once the runtime answered an invocation whose connection it had closed: it has one for each call.
+    parts: bool,
     /// True once the runtime asked for an invocation through the proxy.
     has_met_runtime: bool,
     /// Threads that wait for a change: mostly none, and to wake nobody costs a system call too.
@@ -202,6 +204,10 @@ impl Turn {
     /// The runtime answered an invocation, on whichever connection.
     pub(crate) fn runtime_answered(&self, request_id: &str, answer: Answer) {
         let mut state = lock(&self.state);
+        state.parts |= state
+            .runtime
+            .iter()
+            .any(|(_, place)| matches!(place, Place::Parted(parted, _) if parted == request_id));
         state.runtime.retain(|(_, place)| place.request_id().is_none_or(|running| running != request_id));
         if state.answers.len() >= ANSWERS_MAX {
             state.answers.pop_front();
@@ -211,7 +217,8 @@ impl Turn {
     }
 
     /// Waits for the runtime's answer to the open invocation, as long as one can come: the runtime is there, the platform
-    /// has not ended the invocation, and `until` is not over. A runtime that closed its connection is taken to be there for `grace` more.
+    /// has not ended the invocation, and `until` is not over. A runtime that closed its connection is taken to be there for `grace` more,
+    /// or as long as any other if it is known to have one for each call.
     /// `None` if no answer can come.
     pub(crate) fn wait_answer(&self, until: Instant, grace: Duration) -> Option<Answer> {
         let mut state = lock(&self.state);
@@ -224,7 +231,11 @@ impl Turn {
             let can_come_until = state.runtime.iter().filter_map(|(_, place)| match place {
                 Place::Waiting => Some(until),
                 Place::Running(request_id) => (request_id == open).then_some(until),
-                Place::Parted(request_id, since) => (request_id == open).then_some(until.min(*since + grace)),
+                Place::Parted(request_id, since) => (request_id == open).then_some(if state.parts {
+                    until
+                } else {
+                    until.min(*since + grace)
+                }),
             });
             let left = can_come_until.max()?.saturating_duration_since(Instant::now());
             if state.word() >= Some(Word::Done) || left.is_zero() {
@@ -333,6 +344,16 @@ mod tests {
             assert_eq!(wait.join().unwrap(), Some(Answer::Error));
         });
         assert_eq!(turn.ending(), Ending::Over);
+        // From now on it is known.
+        turn.opened("2".to_owned());
+        turn.runtime_runs(8, Some("2"));
+        turn.runtime_left(8);
+        assert_eq!(turn.wait_answer(Instant::now() + Duration::from_millis(50), Duration::ZERO), None);
+        std::thread::scope(|scope| {
+            let wait = scope.spawn(|| turn.wait_answer(later(), Duration::ZERO));
+            turn.runtime_answered("2", Answer::Response);
+            assert_eq!(wait.join().unwrap(), Some(Answer::Response));
+        });
         // Dead ones are forgotten in the end.
         for connection in 0..1000 {
             turn.runtime_runs(connection, Some(&connection.to_string()));

@@ -209,9 +209,7 @@ impl Supervisor {
     /// runtime's answer ends it; the word of the platform comes later than the end, so it is waited for only where it is wanted.
     fn hold(&self, deadline: Instant) {
         let may_have_failed = if self.turn.has_met_runtime() {
-            // With telemetry the platform says of a dead runtime that it is.
-            let grace = if self.has_telemetry { INVOKE_TIME_DEFAULT } else { self.hold };
-            self.turn.wait_answer(deadline, grace) == Some(Answer::Error)
+            self.turn.wait_answer(deadline, self.hold) == Some(Answer::Error)
         } else {
             let is_prompt = self.delivery == Delivery::Prompt || self.worker.expects_failures();
             if is_prompt && self.has_telemetry {
