@@ -13,6 +13,7 @@ mod bodies;
 mod malformed;
 mod cuts;
 mod streams;
+mod stuck;
 mod crowds;
 
 use libtest_mimic::Trial;
@@ -52,8 +53,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("proxy: a Lambda that is away is no wait", streams::away),
         test("proxy: a Lambda that accepts nobody holds up nobody else", streams::not_accepted),
         test("proxy: what comes in a freeze is served after it", streams::frozen),
-        test("proxy: who does not read stops the sender, and nobody else", streams::stuck),
-        test("proxy: a reset while a body is stuck is a reset for the runtime", streams::reset_while_stuck),
+        test("proxy: who does not read stops the sender, and nobody else", stuck::unread),
+        test("proxy: a reset while a body is stuck is a reset for the runtime", stuck::reset_on_the_way),
         test("proxy: what stands still costs no CPU and holds up nobody", streams::standing_still),
         test("proxy: a thousand runtimes wait at once", crowds::a_thousand_wait),
         test("proxy: a thousand connections that say nothing", crowds::a_thousand_say_nothing),

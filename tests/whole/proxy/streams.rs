@@ -3,7 +3,7 @@
 //!
 //! Both sides act in turn here, in one thread.
 
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,23 +16,23 @@ use super::stand::{Stand, Way};
 use super::wire::shown;
 use crate::harness::{Outcome, Stop, equal, holds};
 
-const WAYS: [Way; 2] = [Way::Directly, Way::Proxied];
+pub(super) const WAYS: [Way; 2] = [Way::Directly, Way::Proxied];
 
 /// A client, and the Lambda that it reaches.
-struct Pair<'a> {
-    stand: &'a Stand,
-    way: Way,
-    client: Peer,
-    lambda: Option<Peer>,
+pub(super) struct Pair<'a> {
+    pub(super) stand: &'a Stand,
+    pub(super) way: Way,
+    pub(super) client: Peer,
+    pub(super) lambda: Option<Peer>,
 }
 
 impl<'a> Pair<'a> {
-    fn open(stand: &'a Stand, way: Way) -> Result<Self, Stop> {
+    pub(super) fn open(stand: &'a Stand, way: Way) -> Result<Self, Stop> {
         Ok(Self { stand, way, client: stand.connect(way)?, lambda: None })
     }
 
     /// Lambda's end. The proxy connects when it has something to send.
-    fn lambda(&mut self) -> Result<&mut Peer, Stop> {
+    pub(super) fn lambda(&mut self) -> Result<&mut Peer, Stop> {
         if self.lambda.is_none() {
             self.lambda = Some(self.stand.accept(PATIENCE)?);
         }
@@ -40,7 +40,7 @@ impl<'a> Pair<'a> {
     }
 
     /// Sends from the client, and waits until Lambda has it.
-    fn up(&mut self, bytes: impl AsRef<[u8]>, what: &str) -> Outcome {
+    pub(super) fn up(&mut self, bytes: impl AsRef<[u8]>, what: &str) -> Outcome {
         let bytes = bytes.as_ref();
         self.client.send(bytes);
         // What ends with a head may end with another Host.
@@ -53,7 +53,7 @@ impl<'a> Pair<'a> {
     }
 
     /// Sends from Lambda, and waits until the client has it.
-    fn down(&mut self, bytes: impl AsRef<[u8]>, what: &str) -> Outcome {
+    pub(super) fn down(&mut self, bytes: impl AsRef<[u8]>, what: &str) -> Outcome {
         let bytes = bytes.as_ref();
         self.lambda()?.send(bytes);
         let has = self.client.until(&bytes[bytes.len().saturating_sub(12)..]);
@@ -68,14 +68,14 @@ impl<'a> Pair<'a> {
     }
 
     /// Waits until the client sees its end.
-    fn client_ends(&mut self, what: &str) -> Result<End, Stop> {
+    pub(super) fn client_ends(&mut self, what: &str) -> Result<End, Stop> {
         self.client.drain();
         let end = self.client.view().end;
         holds(end != End::Hung, format!("{:?}: the client waits in vain {what}", self.way))?;
         Ok(end)
     }
 
-    fn lambda_ends(&mut self, what: &str) -> Outcome {
+    pub(super) fn lambda_ends(&mut self, what: &str) -> Outcome {
         let way = self.way;
         let lambda = self.lambda()?;
         lambda.drain();
@@ -441,87 +441,13 @@ pub(super) fn frozen() -> Outcome {
     stand.finish()
 }
 
-/// Sends without waiting until nothing is taken for a while: how much was.
-fn flood(peer: &Peer, most: usize) -> Result<usize, Stop> {
-    let bytes = filler(64 * 1024);
-    let mut sent = 0;
-    peer.stream().set_nonblocking(true)?;
-    let mut taken = Instant::now();
-    while sent < most && taken.elapsed() < Duration::from_millis(200) {
-        match peer.stream().write(&bytes[..bytes.len().min(most - sent)]) {
-            Ok(length) => (sent, taken) = (sent + length, Instant::now()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(1)),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    peer.stream().set_nonblocking(false)?;
-    Ok(sent)
-}
-
-const FLOOD: usize = 64 * 1024 * 1024;
-
-/// A reset is one for the runtime too, also if the proxy learns of it by writing.
-pub(super) fn reset_while_stuck() -> Outcome {
-    let stand = Stand::start()?;
-    for way in WAYS {
-        let mut pair = Pair::open(&stand, way)?;
-        pair.client.send(format!("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: {FLOOD}\r\n\r\n"));
-        pair.lambda()?;
-        holds(flood(&pair.client, FLOOD)? < FLOOD, format!("{way:?}: nothing is stuck"))?;
-        pair.lambda()?.reset();
-        equal(pair.client_ends("for a Lambda that resets")?, End::Reset, &format!("{way:?}: the end"))?;
-    }
-    stand.wait_quiet()?;
-    stand.finish()
-}
-
-/// The most that the extension's memory may grow by one connection that is stuck, in KiB.
-const STUCK_KIB_MAX: usize = 256;
-
-/// Who does not read is waited for: the other side is stopped, and the proxy keeps next to nothing.
-pub(super) fn stuck() -> Outcome {
-    let stand = Stand::start()?;
-    stand.is_well()?;
-    for is_upward in [true, false] {
-        for is_tunnel in [false, true] {
-            let mut pair = Pair::open(&stand, Way::Proxied)?;
-            let framing = if is_tunnel {
-                "Content-Length: none".to_owned()
-            } else {
-                format!("Content-Length: {FLOOD}")
-            };
-            stand.reset_peak()?;
-            let before = stand.status("VmHWM")?;
-            let sent = if is_upward {
-                pair.up(format!("POST /x HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n"), "a head")?;
-                flood(&pair.client, FLOOD)?
-            } else {
-                pair.up(NEXT, "a request")?;
-                pair.down(format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n"), "a head")?;
-                flood(pair.lambda()?, FLOOD)?
-            };
-            let grown = stand.status("VmHWM")?.saturating_sub(before);
-            let what = format!("upward: {is_upward}, tunnel: {is_tunnel}");
-            holds(sent < FLOOD, format!("{what}: all was taken from a sender whose receiver does not read"))?;
-            holds(grown <= STUCK_KIB_MAX, format!("{what}: {grown} KiB for a receiver that does not read"))?;
-            idles(&stand, &format!("{what}: a receiver that does not read"))?;
-            stand.is_well()?;
-            let before = if is_upward { pair.lambda()?.got().len() } else { pair.client.got().len() };
-            let receiver = if is_upward { pair.lambda()? } else { &mut pair.client };
-            holds(receiver.exactly(before + sent), format!("{what}: not all of it comes"))?;
-        }
-    }
-    stand.wait_quiet()?;
-    stand.finish()
-}
-
 /// The most CPU time that the extension may take in [`IDLE`] while nothing can go on.
 const IDLE_CPU_MAX: Duration = Duration::from_millis(10);
 
 const IDLE: Duration = Duration::from_millis(150);
 
 /// Fails if the extension is busy while it has to wait: an event that is told again and again, and not dealt with.
-fn idles(stand: &Stand, what: &str) -> Outcome {
+pub(super) fn idles(stand: &Stand, what: &str) -> Outcome {
     thread::sleep(Duration::from_millis(20));
     let before = stand.cpu()?;
     thread::sleep(IDLE);
